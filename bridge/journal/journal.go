@@ -69,6 +69,8 @@ type Receipt struct {
 
 // Pending is an append on its way. It is safe for concurrent use.
 type Pending interface {
+	// Settled reports whether Wait will return at once.
+	Settled() bool
 	// Wait returns once the entry is stored, or cannot be, or ctx is done.
 	Wait(ctx context.Context) (Receipt, error)
 }

@@ -88,6 +88,8 @@ func cost(e *Entry) int {
 // settled is the Pending of an entry that is in the journal already.
 type settled Receipt
 
+func (s settled) Settled() bool { return true }
+
 func (s settled) Wait(context.Context) (Receipt, error) { return Receipt(s), nil }
 
 // Append implements Journal. Nothing need be waited for: the entry is in the journal when it returns.

@@ -35,8 +35,8 @@ type NotificationServiceClient interface {
 	// itself ends only with one of these statuses:
 	//
 	//	OK                  the publisher closed its side, and all that it had sent was answered;
-	//	RESOURCE_EXHAUSTED  a request was larger than gRPC takes in at all; a Rejected in the status details says so,
-	//	                    all requests before it were answered, and it is the first that was not;
+	//	RESOURCE_EXHAUSTED  a request was larger than the bridge's gRPC server takes in at all (16 MiB by default);
+	//	                    leave it out, and send whatever else was not answered again under the same id;
 	//	UNAVAILABLE         the bridge shuts down, or its journal cannot be reached: what was not answered was not
 	//	                    accepted, so open a new stream and send it again under the same id.
 	//
@@ -78,8 +78,8 @@ type NotificationServiceServer interface {
 	// itself ends only with one of these statuses:
 	//
 	//	OK                  the publisher closed its side, and all that it had sent was answered;
-	//	RESOURCE_EXHAUSTED  a request was larger than gRPC takes in at all; a Rejected in the status details says so,
-	//	                    all requests before it were answered, and it is the first that was not;
+	//	RESOURCE_EXHAUSTED  a request was larger than the bridge's gRPC server takes in at all (16 MiB by default);
+	//	                    leave it out, and send whatever else was not answered again under the same id;
 	//	UNAVAILABLE         the bridge shuts down, or its journal cannot be reached: what was not answered was not
 	//	                    accepted, so open a new stream and send it again under the same id.
 	//

@@ -1,0 +1,221 @@
+// Package bridge is rotki's notification bridge: typed notifications come in over gRPC and go out to every websocket
+// subscriber as the JSON envelopes that rotki's frontend reads.
+//
+// The parts are strangers to each other, and this package wires them: ingest takes requests off gRPC streams,
+// envelope turns each into JSON, journal puts them into one order, delivery writes that to the subscribers.
+//
+// # Concurrency
+//
+// A Bridge is safe for concurrent use.
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/rotki/notification-bridge/bridge/admin"
+	"github.com/rotki/notification-bridge/bridge/delivery"
+	"github.com/rotki/notification-bridge/bridge/envelope"
+	"github.com/rotki/notification-bridge/bridge/ingest"
+	"github.com/rotki/notification-bridge/bridge/journal"
+	notificationsv1 "github.com/rotki/notification-bridge/gen/go/rotki/notifications/v1"
+)
+
+// Bridge is one running bridge.
+type Bridge struct {
+	config   Config
+	journal  *journal.Memory
+	delivery *delivery.Engine
+	ingest   *ingest.Server
+	http     *http.Server
+	admin    *http.Server
+	state    atomic.Int32
+
+	httpListener, grpcListener, adminListener net.Listener
+}
+
+// The states of a bridge, as /readyz tells them.
+const (
+	starting int32 = iota
+	ready
+	draining
+)
+
+// New opens the listeners of a bridge, whose addresses are known from then on; Run serves them. The error says which
+// setting is wrong or which address cannot be listened on.
+func New(config Config) (*Bridge, error) {
+	config = config.withDefaults()
+	if err := config.check(); err != nil {
+		return nil, err
+	}
+	upstream, err := config.upstream()
+	if err != nil {
+		return nil, err
+	}
+	contract, err := envelope.Compile((*notificationsv1.Notification)(nil).ProtoReflect().Descriptor())
+	if err != nil {
+		return nil, err
+	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+
+	b := &Bridge{config: config, journal: journal.NewMemory(config.Journal)}
+	registerJournal(registry, b.journal)
+	b.delivery, err = delivery.New(delivery.Config{
+		Log:            b.journal,
+		Types:          contract.Types(),
+		StringData:     config.StringData,
+		AllowedOrigins: config.AllowedOrigins,
+		PingInterval:   config.PingInterval,
+		WriteTimeout:   config.WriteTimeout,
+		SendBuffer:     config.SendBuffer,
+		Logger:         config.Logger,
+		Registerer:     registry,
+	})
+	if err != nil {
+		return nil, err
+	}
+	b.ingest = ingest.New(ingest.Config{
+		Sink:            &pipeline{contract: contract, journal: b.journal, audience: b.delivery},
+		MaxMessageBytes: config.MaxMessageBytes,
+		Logger:          config.Logger,
+		Registerer:      registry,
+	})
+	handler := routes{endpoint: b.delivery}
+	if upstream != nil {
+		handler.upstream = newUpstream(upstream, config.Logger)
+	}
+	b.http = newHTTPServer(handler, config.Logger)
+	b.admin = newHTTPServer(admin.Handler(admin.Config{Gatherer: registry, Ready: b.ready}), config.Logger)
+	return b, b.listen()
+}
+
+func registerJournal(registerer prometheus.Registerer, j *journal.Memory) {
+	registerer.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "bridge_journal_records",
+			Help: "Notifications kept in the journal.",
+		}, func() float64 {
+			records, _ := j.Stats()
+			return float64(records)
+		}),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "bridge_journal_bytes",
+			Help: "About how many bytes of memory the journal's records take.",
+		}, func() float64 {
+			_, bytes := j.Stats()
+			return float64(bytes)
+		}),
+	)
+}
+
+func (b *Bridge) listen() error {
+	for _, l := range []struct {
+		into       *net.Listener
+		flag, addr string
+	}{
+		{&b.httpListener, "http-addr", b.config.HTTPAddr},
+		{&b.grpcListener, "grpc-addr", b.config.GRPCAddr},
+		{&b.adminListener, "admin-addr", b.config.AdminAddr},
+	} {
+		listener, err := b.config.listen(l.flag, l.addr)
+		if err != nil {
+			b.closeListeners()
+			return err
+		}
+		*l.into = listener
+	}
+	return nil
+}
+
+func (b *Bridge) closeListeners() {
+	for _, l := range []net.Listener{b.httpListener, b.grpcListener, b.adminListener} {
+		if l != nil {
+			_ = l.Close()
+		}
+	}
+}
+
+// HTTPAddr returns the address at which subscribers connect.
+func (b *Bridge) HTTPAddr() string { return b.httpListener.Addr().String() }
+
+// GRPCAddr returns the address at which publishers connect.
+func (b *Bridge) GRPCAddr() string { return b.grpcListener.Addr().String() }
+
+// AdminAddr returns the address of metrics and health.
+func (b *Bridge) AdminAddr() string { return b.adminListener.Addr().String() }
+
+func (b *Bridge) ready() error {
+	switch b.state.Load() {
+	case starting:
+		return errors.New("starting")
+	case draining:
+		return errors.New("draining")
+	}
+	return nil
+}
+
+// Run serves until ctx is done, then drains: no more publishes, every answer that is owed, what is in the journal to
+// those who can take it, and then the end of each connection, all within DrainTimeout. It returns nil after that, or
+// an error when a listener failed. It must be called once.
+func (b *Bridge) Run(ctx context.Context) error {
+	failed := make(chan error, 3)
+	var serving sync.WaitGroup
+	serve := func(what string, run func() error) {
+		serving.Go(func() {
+			if err := run(); err != nil && !errors.Is(err, http.ErrServerClosed) {
+				failed <- fmt.Errorf("%s: %w", what, err)
+			}
+		})
+	}
+	delivering, stopDelivering := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopDelivering()
+	serve("deliver", func() error { return b.delivery.Run(delivering) })
+	serve("serve websockets", func() error { return b.http.Serve(b.httpListener) })
+	serve("serve publishers", func() error { return b.ingest.Serve(b.grpcListener) })
+	serve("serve operators", func() error { return b.admin.Serve(b.adminListener) })
+	b.state.Store(ready)
+	b.config.Logger.Info("listening", "websocket", b.HTTPAddr(), "grpc", b.GRPCAddr(), "admin", b.AdminAddr())
+
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	b.drain()
+	stopDelivering()
+	_ = b.http.Close()
+	_ = b.admin.Close()
+	serving.Wait()
+	return err
+}
+
+// drain stops in the order in which notifications flow.
+func (b *Bridge) drain() {
+	start := time.Now()
+	b.state.Store(draining)
+	connections := b.delivery.Connections()
+	b.config.Logger.Info("draining", "connections", connections, "timeout", b.config.DrainTimeout)
+	deadline, cancel := context.WithTimeout(context.Background(), b.config.DrainTimeout)
+	defer cancel()
+
+	// A publisher that does not read its answers must not take the subscribers' share of the time.
+	publishers, cancelPublishers := context.WithTimeout(deadline, b.config.DrainTimeout/2)
+	b.ingest.Drain(publishers)
+	cancelPublishers()
+	b.journal.Close()
+
+	// So that they do not all reconnect at once, somewhere else or here, they end one by one.
+	spread := min(time.Duration(connections)*time.Millisecond, b.config.DrainTimeout/4)
+	b.delivery.Drain(deadline, spread)
+	b.config.Logger.Info("drained", "took", time.Since(start).Round(time.Millisecond), "connections", b.delivery.Connections())
+}

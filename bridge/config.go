@@ -1,0 +1,137 @@
+package bridge
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"time"
+
+	"github.com/rotki/notification-bridge/bridge/journal"
+)
+
+// Default addresses. All are loopback: nobody else can reach the bridge unless its operator says so.
+const (
+	DefaultHTTPAddr  = "127.0.0.1:5043"
+	DefaultGRPCAddr  = "127.0.0.1:5044"
+	DefaultAdminAddr = "127.0.0.1:5045"
+)
+
+// DefaultDrainTimeout is how long a bridge takes to stop at the most.
+const DefaultDrainTimeout = 10 * time.Second
+
+// Config says how a bridge runs. The zero value is a bridge on the default addresses.
+type Config struct {
+	// HTTPAddr is where websocket subscribers connect, GRPCAddr where publishers do, AdminAddr where operators look.
+	// Each is host:port; port 0 chooses a free one.
+	HTTPAddr  string
+	GRPCAddr  string
+	AdminAddr string
+	// InsecureAllowAnonymous lets the bridge listen on addresses that others can reach, though it asks nobody who
+	// they are.
+	InsecureAllowAnonymous bool
+	// AllowedOrigins are web origins whose pages may connect beside those of the same host and of loopback.
+	AllowedOrigins []string
+	// Upstream is the http or https URL of a server that answers every request which is not the bridge's own; none
+	// by default.
+	Upstream string
+	// StringData makes data a string that holds JSON for clients that do not choose with data=.
+	StringData bool
+	// DrainTimeout bounds how long Run takes to return once its context is done; 10 s by default.
+	DrainTimeout time.Duration
+	// PingInterval is the time between pings; 30 s by default.
+	PingInterval time.Duration
+	// WriteTimeout is how long a subscriber's socket may take no byte; 30 s by default.
+	WriteTimeout time.Duration
+	// SendBuffer bounds what the kernel buffers per subscriber, in bytes; 32 KiB by default.
+	SendBuffer int
+	// MaxMessageBytes is the largest publish request that is accepted; 1 MiB by default.
+	MaxMessageBytes int
+	// Journal bounds the journal.
+	Journal journal.MemoryConfig
+	// Logger is where the bridge logs; nowhere by default.
+	Logger *slog.Logger
+}
+
+func (c Config) withDefaults() Config {
+	if c.HTTPAddr == "" {
+		c.HTTPAddr = DefaultHTTPAddr
+	}
+	if c.GRPCAddr == "" {
+		c.GRPCAddr = DefaultGRPCAddr
+	}
+	if c.AdminAddr == "" {
+		c.AdminAddr = DefaultAdminAddr
+	}
+	if c.DrainTimeout == 0 {
+		c.DrainTimeout = DefaultDrainTimeout
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+// check refuses what cannot work. The zero of a field means its default and never gets here.
+func (c Config) check() error {
+	for _, bound := range []struct {
+		flag  string
+		value int64
+	}{
+		{"drain-timeout", int64(c.DrainTimeout)},
+		{"ping-interval", int64(c.PingInterval)},
+		{"write-timeout", int64(c.WriteTimeout)},
+		{"send-buffer", int64(c.SendBuffer)},
+		{"max-message-bytes", int64(c.MaxMessageBytes)},
+		{"journal-messages", int64(c.Journal.Messages)},
+		{"journal-bytes", int64(c.Journal.Bytes)},
+		{"journal-age", int64(c.Journal.Age)},
+		{"dedup-window", int64(c.Journal.DedupWindow)},
+		{"dedup-ids", int64(c.Journal.DedupIDs)},
+	} {
+		if bound.value < 0 {
+			return fmt.Errorf("--%s must be greater than 0", bound.flag)
+		}
+	}
+	const maxMessage = 64 << 20
+	if c.MaxMessageBytes > maxMessage {
+		return fmt.Errorf("--max-message-bytes is %d; at most %d are possible", c.MaxMessageBytes, maxMessage)
+	}
+	for _, origin := range c.AllowedOrigins {
+		// "null" is what a browser sends for a page without an origin of its own, such as a file.
+		if u, err := url.Parse(origin); origin != "null" && (err != nil || u.Scheme == "" || u.Path != "" && u.Path != "/") {
+			return fmt.Errorf("--allowed-origins: %q is not an origin; write it as the browser does, for example https://rotki.example.org", origin)
+		}
+	}
+	return nil
+}
+
+// upstream returns the parsed Upstream, nil for none.
+func (c Config) upstream() (*url.URL, error) {
+	if c.Upstream == "" {
+		return nil, nil
+	}
+	u, err := url.Parse(c.Upstream)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return nil, fmt.Errorf("--upstream: %q is not an http or https URL; write it like http://127.0.0.1:4242", c.Upstream)
+	}
+	return u, nil
+}
+
+// listen opens a listener. It refuses an address that others can reach unless the operator insists.
+func (c Config) listen(flag, addr string) (net.Listener, error) {
+	resolved, err := net.ResolveTCPAddr("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("--%s: %q is not host:port: %w", flag, addr, err)
+	}
+	if !resolved.IP.IsLoopback() && !c.InsecureAllowAnonymous {
+		return nil, fmt.Errorf("--%s %s can be reached from other machines, and the bridge asks nobody who they are: "+
+			"listen on 127.0.0.1 (and let a reverse proxy authenticate), or pass --insecure-allow-anonymous if anyone may "+
+			"publish and read notifications", flag, addr)
+	}
+	l, err := net.ListenTCP("tcp", resolved)
+	if err != nil {
+		return nil, fmt.Errorf("--%s: listen on %s: %w; is another bridge running? Choose another address, or port 0 for any", flag, addr, err)
+	}
+	return l, nil
+}

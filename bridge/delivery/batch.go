@@ -1,0 +1,117 @@
+package delivery
+
+import (
+	"sort"
+
+	"github.com/rotki/notification-bridge/bridge/journal"
+)
+
+const (
+	// maxBatchBytes ends a batch, but for a single frame that is larger.
+	maxBatchBytes = 64 << 10
+	// maxBatchRecords is how many records are read from the journal at once.
+	maxBatchRecords = 256
+	// cachedBatches is how many cursors a shard has batches for at a time. Nearly all subscribers share one.
+	cachedBatches = 8
+)
+
+// batchKey names what a batch holds: the frames from a place in the journal on, in a form, for a filter.
+type batchKey struct {
+	from   uint64
+	form   form
+	filter *filter
+}
+
+// batch is a run of frames that one write takes to a subscriber. It serves every subscriber with the same key.
+type batch struct {
+	key   batchKey
+	bytes []byte
+	marks []mark
+	next  uint64 // the cursor when all is written
+	own   []byte // a buffer to be used again; bytes may instead be the frame of a single record
+}
+
+// mark says where in a batch a frame ends.
+type mark struct {
+	end int
+	seq uint64
+}
+
+// cursorAfter returns the cursor of a subscriber that took only the first n bytes: the record whose frame is not
+// whole yet and how much of it is written. whole is how many frames before it are.
+func (b *batch) cursorAfter(n int) (next uint64, offset, whole int) {
+	whole = sort.Search(len(b.marks), func(i int) bool { return b.marks[i].end > n })
+	if whole > 0 {
+		n -= b.marks[whole-1].end
+	}
+	return b.marks[whole].seq, n, whole
+}
+
+// batches builds batches and keeps the last few. It is used by one shard only.
+type batches struct {
+	log     Log
+	cached  [cachedBatches]batch
+	evict   int
+	records [maxBatchRecords]*journal.Record
+}
+
+// reset forgets all batches, since the journal has more to add to them.
+func (b *batches) reset() {
+	for i := range b.cached {
+		b.cached[i].key = batchKey{}
+		b.cached[i].bytes = nil
+	}
+}
+
+// get returns the batch of a key. It is valid until the next call. The error is journal.ErrLost.
+func (b *batches) get(key batchKey) (*batch, error) {
+	for i := range b.cached {
+		if b.cached[i].key == key {
+			return &b.cached[i], nil
+		}
+	}
+	built := &b.cached[b.evict]
+	b.evict = (b.evict + 1) % cachedBatches
+	return built, b.build(built, key)
+}
+
+func (b *batches) build(into *batch, key batchKey) error {
+	*into = batch{own: into.own[:0], marks: into.marks[:0]}
+	n, err := b.log.Read(key.from, b.records[:])
+	if err != nil {
+		return err
+	}
+	into.next = key.from
+	for _, r := range b.records[:n] {
+		if key.filter.wantsRecord(r) {
+			frame := key.form.frame(r)
+			if len(into.marks) > 0 && len(into.bytes)+len(frame) > maxBatchBytes {
+				break
+			}
+			if len(into.marks) == 0 {
+				into.bytes = frame
+			} else {
+				if len(into.marks) == 1 {
+					into.own = append(into.own, into.bytes...)
+				}
+				into.own = append(into.own, frame...)
+				into.bytes = into.own
+			}
+			into.marks = append(into.marks, mark{end: len(into.bytes), seq: r.Seq})
+		}
+		into.next = r.Seq + 1
+	}
+	clear(b.records[:n]) // do not keep what the journal lets go
+	into.key = key
+	return nil
+}
+
+// rest returns what is left of the one frame that a subscriber got a part of.
+func (b *batches) rest(seq uint64, f form, offset int) ([]byte, error) {
+	if _, err := b.log.Read(seq, b.records[:1]); err != nil {
+		return nil, err
+	}
+	frame := f.frame(b.records[0])
+	b.records[0] = nil
+	return frame[offset:], nil
+}

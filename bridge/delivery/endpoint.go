@@ -1,0 +1,149 @@
+package delivery
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gorilla/websocket"
+)
+
+// handshakeTimeout is how long writing the handshake's answer may take.
+const handshakeTimeout = 10 * time.Second
+
+// handshakeResult is what became of a handshake, as a metric label.
+type handshakeResult string
+
+const (
+	handshakeAccepted  handshakeResult = "accepted"
+	handshakeMalformed handshakeResult = "malformed"
+	handshakeForbidden handshakeResult = "forbidden_origin"
+	handshakeDraining  handshakeResult = "draining"
+)
+
+var handshakeResults = []handshakeResult{handshakeAccepted, handshakeMalformed, handshakeForbidden, handshakeDraining}
+
+var upgrader = websocket.Upgrader{
+	HandshakeTimeout: handshakeTimeout,
+	ReadBufferSize:   512, // clients send next to nothing
+	WriteBufferPool:  noWriteBuffers{},
+	WriteBufferSize:  256,
+	CheckOrigin:      func(*http.Request) bool { return true }, // checked before
+}
+
+// ServeHTTP answers a websocket handshake. The client has joined, and gets whatever is appended to the journal from
+// then on, before it sees the answer. Parameters of the query, all optional:
+//
+//	types=a,b     only notifications of these types
+//	data=string   data as a string that holds JSON; data=json as a JSON value
+//	close=codes   a close frame (1001, 1013) where the bridge would else end TCP without one
+//
+// A value that the bridge does not know is refused with 400 and a sentence. Other parameters are ignored, as rotki
+// has always done.
+func (e *Engine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !websocket.IsWebSocketUpgrade(r) {
+		e.refuseHandshake(w, handshakeMalformed, http.StatusUpgradeRequired, "this is a websocket endpoint: connect with a websocket client")
+		return
+	}
+	if !e.origins.allows(r) {
+		e.refuseHandshake(w, handshakeForbidden, http.StatusForbidden,
+			fmt.Sprintf("pages of %q may not connect; the bridge's operator can let them with --allowed-origins", r.Header.Get("Origin")))
+		return
+	}
+	s, err := e.parse(r.URL.RawQuery)
+	if err != nil {
+		e.refuseHandshake(w, handshakeMalformed, http.StatusBadRequest, err.Error())
+		return
+	}
+	if !e.admit(s) {
+		w.Header().Set("Retry-After", "2")
+		e.refuseHandshake(w, handshakeDraining, http.StatusServiceUnavailable, "the bridge is shutting down; connect again in a moment")
+		return
+	}
+	if err := e.upgrade(s, w, r); err != nil {
+		e.metrics.handshakes[handshakeMalformed].Inc()
+		e.config.Logger.Debug("handshake failed", "peer", r.RemoteAddr, "err", err)
+		e.dismiss(s)
+		return
+	}
+	e.metrics.handshakes[handshakeAccepted].Inc()
+	e.welcome(s)
+}
+
+func (e *Engine) refuseHandshake(w http.ResponseWriter, result handshakeResult, status int, sentence string) {
+	e.metrics.handshakes[result].Inc()
+	if status == http.StatusUpgradeRequired {
+		w.Header().Set("Upgrade", "websocket")
+		w.Header().Set("Connection", "Upgrade")
+	}
+	http.Error(w, sentence, status)
+}
+
+// parse reads the query's parameters.
+func (e *Engine) parse(query string) (*subscriber, error) {
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		return nil, fmt.Errorf("the query is malformed: %w", err)
+	}
+	s := &subscriber{released: make(chan struct{})}
+	if e.config.StringData {
+		s.form = stringData
+	}
+	var types []string
+	for _, list := range values["types"] {
+		for name := range strings.SplitSeq(list, ",") {
+			if !e.types[name] {
+				return nil, fmt.Errorf("types: %q is no notification type; there are: %s", name, strings.Join(e.config.Types, ", "))
+			}
+			types = append(types, name)
+		}
+	}
+	s.filter = newFilter(types)
+	for _, form := range values["data"] {
+		switch form {
+		case "json":
+			s.form = jsonData
+		case "string":
+			s.form = stringData
+		default:
+			return nil, fmt.Errorf("data: %q is not known; it can be json or string", form)
+		}
+	}
+	if unknown := slices.IndexFunc(values["close"], func(v string) bool { return v != "codes" }); unknown >= 0 {
+		return nil, fmt.Errorf("close: %q is not known; it can be codes", values["close"][unknown])
+	}
+	s.closeCodes = values.Has("close")
+	return s, nil
+}
+
+// upgrade answers the handshake and makes the connection ready for the shard.
+func (e *Engine) upgrade(s *subscriber, w http.ResponseWriter, r *http.Request) error {
+	s.conn = new(connection)
+	ws, err := upgrader.Upgrade(hijacker{w, s.conn}, r, nil)
+	if err != nil {
+		return err
+	}
+	s.ws = ws
+	if tcp, ok := s.conn.Conn.(*net.TCPConn); ok {
+		err = tcp.SetWriteBuffer(e.config.SendBuffer)
+	}
+	if err == nil {
+		s.socket, err = newSocket(s.conn.Conn)
+	}
+	if err != nil {
+		_ = s.conn.Close()
+		return err
+	}
+	s.conn.subscriber = s
+	return nil
+}
+
+// noWriteBuffers is gorilla's pool of write buffers for messages, of which it writes none here.
+type noWriteBuffers struct{}
+
+func (noWriteBuffers) Get() any { return nil }
+func (noWriteBuffers) Put(any)  {}

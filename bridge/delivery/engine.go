@@ -1,0 +1,218 @@
+// Package delivery writes the journal to every websocket subscriber.
+//
+// A subscriber is a cursor into the journal, not a queue: a sequence number and how many bytes of that record's
+// frame are on their way. When the journal's head moves, a few shards, each one goroutine, walk their subscribers
+// and write to each all that it lacks in as few system calls as its socket takes. A subscriber that cannot take
+// more costs nothing until the kernel says that it can; one whose cursor falls off the journal's tail is dropped.
+// Memory is therefore bounded by the journal, however many subscribers stall.
+//
+// # Concurrency
+//
+// Engine is safe for concurrent use. A subscriber's cursor and everything written to its socket after the
+// handshake belong to its shard alone, so that no frame is ever torn; its reader goroutine only reads, and hands
+// what must be answered to the shard.
+package delivery
+
+import (
+	"context"
+	"log/slog"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rotki/notification-bridge/bridge/journal"
+)
+
+// Log is what delivery needs of a journal.
+type Log interface {
+	Bounds() (oldest, next uint64)
+	Read(from uint64, into []*journal.Record) (int, error)
+	Notify(c chan<- struct{}) (stop func())
+}
+
+// Config says how to deliver. Log must be set; the zero value of everything else is its default.
+type Config struct {
+	// Log is the journal to deliver.
+	Log Log
+	// Types are the names that a client may ask for with types=; none by default.
+	Types []string
+	// StringData makes data a string that holds JSON for clients that do not choose with data=; off by default.
+	StringData bool
+	// AllowedOrigins are web origins, such as https://rotki.example.org, whose pages may connect beside those of
+	// the same host and of loopback.
+	AllowedOrigins []string
+	// PingInterval is the time between pings; 30 s by default. A peer that was not heard of for two is dropped.
+	PingInterval time.Duration
+	// WriteTimeout is how long a socket may take no byte while there is something to write; 30 s by default.
+	WriteTimeout time.Duration
+	// CloseTimeout is how long a closing handshake may take; 5 s by default.
+	CloseTimeout time.Duration
+	// SendBuffer bounds what the kernel buffers per connection (SO_SNDBUF), in bytes; 32 KiB by default.
+	SendBuffer int
+	// Shards is how many goroutines write; GOMAXPROCS by default.
+	Shards int
+	// Logger gets one line per connection that the bridge ends; none by default.
+	Logger *slog.Logger
+	// Registerer gets the metrics; none by default.
+	Registerer prometheus.Registerer
+}
+
+func (c Config) withDefaults() Config {
+	if c.PingInterval == 0 {
+		c.PingInterval = 30 * time.Second
+	}
+	if c.WriteTimeout == 0 {
+		c.WriteTimeout = 30 * time.Second
+	}
+	if c.CloseTimeout == 0 {
+		c.CloseTimeout = 5 * time.Second
+	}
+	if c.SendBuffer == 0 {
+		c.SendBuffer = 32 << 10
+	}
+	if c.Shards == 0 {
+		c.Shards = runtime.GOMAXPROCS(0)
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Registerer == nil {
+		c.Registerer = prometheus.NewRegistry()
+	}
+	return c
+}
+
+// Engine delivers a journal to websocket connections. It is an http.Handler for their handshakes.
+type Engine struct {
+	config   Config
+	types    map[string]bool
+	origins  origins
+	metrics  *metrics
+	audience audience
+	poller   *poller
+	shards   []*shard
+
+	mu         sync.Mutex
+	refuse     bool // no more handshakes: draining, or stopped
+	joined     uint64
+	live       map[*subscriber]struct{} // whose reader has not ended
+	handshakes sync.WaitGroup           // admitted, and not yet with a shard
+	readers    sync.WaitGroup
+}
+
+// New returns an engine. It accepts connections at once, and delivers to them once Run is called.
+func New(config Config) (*Engine, error) {
+	config = config.withDefaults()
+	poller, err := newPoller()
+	if err != nil {
+		return nil, err
+	}
+	e := &Engine{
+		config:  config,
+		types:   make(map[string]bool),
+		origins: newOrigins(config.AllowedOrigins),
+		poller:  poller,
+		live:    make(map[*subscriber]struct{}),
+	}
+	for _, name := range config.Types {
+		e.types[name] = true
+	}
+	e.metrics = newMetrics(config.Registerer, e)
+	for range config.Shards {
+		e.shards = append(e.shards, newShard(e))
+	}
+	return e, nil
+}
+
+// Run delivers until ctx is done, then ends the connections that are left and returns when all its goroutines have.
+// It must be called once.
+func (e *Engine) Run(ctx context.Context) error {
+	var polling, shards sync.WaitGroup
+	polling.Go(e.poller.run)
+	for _, s := range e.shards {
+		shards.Go(func() { s.run(ctx) })
+	}
+	<-ctx.Done()
+	e.mu.Lock()
+	e.refuse = true
+	e.mu.Unlock()
+	e.handshakes.Wait()
+	shards.Wait()
+	for _, s := range e.shards {
+		s.endAll(Shutdown)
+	}
+	e.mu.Lock()
+	for s := range e.live {
+		_ = s.conn.Close() // some may be waiting for their peer to close first
+	}
+	e.mu.Unlock()
+	e.readers.Wait()
+	e.poller.close()
+	polling.Wait()
+	return nil
+}
+
+// Drain accepts no more handshakes and ends the connections, each once it has got all that is in the journal, one
+// after the other over the time spread. It returns when none is left or ctx is done.
+func (e *Engine) Drain(ctx context.Context, spread time.Duration) {
+	e.mu.Lock()
+	e.refuse = true
+	e.mu.Unlock()
+	e.handshakes.Wait()
+	for _, s := range e.shards {
+		s.mu.Lock()
+		s.drain = &spread
+		s.mu.Unlock()
+		s.rouse()
+	}
+	e.audience.awaitEmpty(ctx)
+}
+
+// Count returns how many of the connections at this moment a notification is for. One that is counted has joined:
+// it gets whatever is appended to the journal from now on.
+func (e *Engine) Count(typ string, recipients []string) int {
+	return e.audience.count(typ, recipients)
+}
+
+// Connections returns how many subscribers there are at this moment.
+func (e *Engine) Connections() int { return e.audience.size() }
+
+// admit counts a subscriber whose handshake is in order, unless the engine is going away. Either welcome or dismiss
+// must follow.
+func (e *Engine) admit(s *subscriber) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.refuse {
+		return false
+	}
+	s.shard = e.shards[e.joined%uint64(len(e.shards))]
+	e.joined++
+	// The cursor first: whoever is counted must get what is appended afterwards.
+	_, s.next = e.config.Log.Bounds()
+	s.filter = e.audience.join(s.filter)
+	e.handshakes.Add(1)
+	return true
+}
+
+// dismiss takes back admit.
+func (e *Engine) dismiss(s *subscriber) {
+	e.audience.leave(s.filter)
+	e.handshakes.Done()
+}
+
+// welcome hands a subscriber whose handshake was answered to its shard.
+func (e *Engine) welcome(s *subscriber) {
+	e.mu.Lock()
+	e.live[s] = struct{}{}
+	e.mu.Unlock()
+	e.readers.Go(func() {
+		s.read()
+		e.mu.Lock()
+		delete(e.live, s)
+		e.mu.Unlock()
+	})
+	s.shard.post(s, func(m *mailbox) { m.joined = true })
+	e.handshakes.Done()
+}

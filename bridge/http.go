@@ -1,0 +1,71 @@
+package bridge
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"time"
+
+	"github.com/gorilla/websocket"
+)
+
+const (
+	// headerTimeout is how long a client may take to send the head of a request.
+	headerTimeout = 10 * time.Second
+	// idleTimeout is how long a connection is kept for a further request.
+	idleTimeout = 2 * time.Minute
+	// maxHeaderBytes bounds the head of a request.
+	maxHeaderBytes = 64 << 10
+)
+
+func newHTTPServer(handler http.Handler, logger *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: headerTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug), // what a client did wrong is not news
+	}
+}
+
+// routes sends websocket handshakes on the bridge's paths to the endpoint and everything else upstream.
+type routes struct {
+	endpoint http.Handler
+	upstream http.Handler // nil for none
+}
+
+// ServeHTTP implements http.Handler.
+func (h routes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch r.URL.Path {
+	case "/ws", "/ws/":
+		h.endpoint.ServeHTTP(w, r)
+		return
+	case "/":
+		if h.upstream == nil || websocket.IsWebSocketUpgrade(r) {
+			h.endpoint.ServeHTTP(w, r)
+			return
+		}
+	}
+	if h.upstream == nil {
+		http.Error(w, "there is nothing here; notifications are at /ws/", http.StatusNotFound)
+		return
+	}
+	h.upstream.ServeHTTP(w, r)
+}
+
+func newUpstream(target *url.URL, logger *slog.Logger) http.Handler {
+	return &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(target)
+			r.Out.Header["X-Forwarded-For"] = r.In.Header["X-Forwarded-For"]
+			r.SetXForwarded()
+		},
+		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
+			logger.WarnContext(r.Context(), "upstream does not answer", "upstream", target.Redacted(), "err", err)
+			http.Error(w, fmt.Sprintf("the bridge's upstream %s does not answer", target.Redacted()), http.StatusBadGateway)
+		},
+		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
+	}
+}

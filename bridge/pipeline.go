@@ -1,0 +1,95 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/rotki/notification-bridge/bridge/delivery"
+	"github.com/rotki/notification-bridge/bridge/envelope"
+	"github.com/rotki/notification-bridge/bridge/ingest"
+	"github.com/rotki/notification-bridge/bridge/journal"
+	notificationsv1 "github.com/rotki/notification-bridge/gen/go/rotki/notifications/v1"
+)
+
+// pipeline is the way of a request from ingest through envelope into the journal, from which delivery reads. It is
+// where the errors of each become a publisher's.
+type pipeline struct {
+	contract *envelope.Contract
+	journal  journal.Journal
+	audience *delivery.Engine
+}
+
+// Publish implements ingest.Sink.
+func (p *pipeline) Publish(ctx context.Context, request *notificationsv1.PublishRequest) (ingest.Pending, error) {
+	for i, recipient := range request.GetRecipients() {
+		if recipient == "" {
+			return nil, &ingest.Rejection{
+				Reason: notificationsv1.Reason_REASON_INVALID_FIELD, Field: fmt.Sprintf("recipients[%d]", i),
+				Message: "is empty; leave recipients out to reach every subscriber",
+			}
+		}
+	}
+	if request.GetNotification() == nil {
+		return nil, &ingest.Rejection{
+			Reason: notificationsv1.Reason_REASON_PAYLOAD_MISSING, Field: "notification", Message: "is required",
+		}
+	}
+	env, err := p.contract.Encode(request.GetNotification())
+	if err != nil {
+		return nil, rejection(err)
+	}
+	// Counted before it is appended: whoever is counted has joined, and will get it.
+	subscribers := p.audience.Count(env.Type, request.GetRecipients())
+	appended, err := p.journal.Append(ctx, journal.Entry{
+		ID:          request.GetId(),
+		Type:        env.Type,
+		Data:        env.Data,
+		Recipients:  request.GetRecipients(),
+		Subscribers: uint32(subscribers),
+	})
+	switch {
+	case errors.Is(err, journal.ErrTooLarge):
+		return nil, &ingest.Rejection{Reason: notificationsv1.Reason_REASON_TOO_LARGE, Message: err.Error()}
+	case err != nil:
+		return nil, fmt.Errorf("append to the journal: %w: %w", err, ingest.ErrUnavailable)
+	}
+	return pending{appended}, nil
+}
+
+// rejection tells a publisher what the envelope refused.
+func rejection(err error) error {
+	refused := (*envelope.Error)(nil)
+	if !errors.As(err, &refused) {
+		return err
+	}
+	reason := notificationsv1.Reason_REASON_INVALID_FIELD
+	switch {
+	case errors.Is(err, envelope.ErrNoPayload):
+		reason = notificationsv1.Reason_REASON_PAYLOAD_MISSING
+	case errors.Is(err, envelope.ErrUnknown):
+		reason = notificationsv1.Reason_REASON_UNKNOWN_TO_CONTRACT
+	}
+	return &ingest.Rejection{Reason: reason, Field: refused.Field, Message: refused.Problem}
+}
+
+// pending is a journal's, as a publisher is told of it.
+type pending struct {
+	appended journal.Pending
+}
+
+// Settled implements ingest.Pending.
+func (p pending) Settled() bool { return p.appended.Settled() }
+
+// Wait implements ingest.Pending.
+func (p pending) Wait(ctx context.Context) (*notificationsv1.Accepted, error) {
+	receipt, err := p.appended.Wait(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("wait for the journal: %w: %w", err, ingest.ErrUnavailable)
+	}
+	return &notificationsv1.Accepted{
+		Position:    receipt.Position.String(),
+		Subscribers: receipt.Subscribers,
+		Duplicate:   receipt.Duplicate,
+	}, nil
+}

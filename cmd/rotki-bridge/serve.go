@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/rotki/notification-bridge/bridge"
+	"github.com/rotki/notification-bridge/bridge/journal"
+)
+
+// serveCommand runs the bridge.
+type serveCommand struct {
+	Config      string `help:"A TOML file with settings, named like these flags."`
+	PrintConfig bool   `help:"Print the settings in force as a file for --config, and exit."`
+
+	HTTPAddr  string `default:"127.0.0.1:5043" help:"Where websocket subscribers connect. Port 0 chooses a free one."`
+	GRPCAddr  string `default:"127.0.0.1:5044" help:"Where publishers connect."`
+	AdminAddr string `default:"127.0.0.1:5045" help:"Where /metrics, /healthz and /readyz are."`
+
+	InsecureAllowAnonymous bool     `help:"Listen on addresses that others can reach, though anyone may then publish and read."`
+	AllowedOrigins         []string `help:"Web origins whose pages may connect, beside those of the same host and of loopback."`
+	Upstream               string   `help:"URL of a server that answers every HTTP request that is not the bridge's own."`
+	DataAsString           bool     `help:"Send data as a string that holds JSON to clients that do not choose with data=."`
+
+	DrainTimeout    time.Duration `default:"10s" help:"How long stopping may take at the most."`
+	PingInterval    time.Duration `default:"30s" help:"Time between websocket pings; a peer silent for two is dropped."`
+	WriteTimeout    time.Duration `default:"30s" help:"How long a subscriber's socket may take no byte."`
+	SendBuffer      int           `default:"32768" help:"Bytes that the kernel buffers per subscriber."`
+	MaxMessageBytes int           `default:"1048576" help:"Largest publish request that is accepted, in bytes."`
+
+	JournalMessages int           `default:"65536" help:"Notifications that the journal keeps at the most."`
+	JournalBytes    int           `default:"67108864" help:"Memory that the journal takes at the most, in bytes."`
+	JournalAge      time.Duration `default:"10m" help:"How long the journal keeps a notification at the most."`
+	DedupWindow     time.Duration `default:"2m" help:"How long a publisher's message id is remembered."`
+	DedupIDs        int           `name:"dedup-ids" default:"262144" help:"How many message ids are remembered at the most."`
+
+	LogLevel  slog.Level `default:"info" help:"debug, info, warn or error."`
+	LogFormat string     `default:"text" enum:"text,json" help:"text or json."`
+}
+
+// Validate implements kong's hook: a zero would silently mean the default.
+func (c *serveCommand) Validate(ctx *kong.Context) error {
+	for _, flag := range ctx.Flags() {
+		switch value := ctx.FlagValue(flag).(type) {
+		case int:
+			if value <= 0 {
+				return fmt.Errorf("--%s must be greater than 0", flag.Name)
+			}
+		case time.Duration:
+			if value <= 0 {
+				return fmt.Errorf("--%s must be longer than 0", flag.Name)
+			}
+		}
+	}
+	return nil
+}
+
+// Run serves until ctx is done, and drains.
+func (c *serveCommand) Run(ctx context.Context, command *kong.Context, streams stdio) error {
+	if c.PrintConfig {
+		return printConfig(streams.Out, command.Selected())
+	}
+	b, err := bridge.New(bridge.Config{
+		HTTPAddr:               c.HTTPAddr,
+		GRPCAddr:               c.GRPCAddr,
+		AdminAddr:              c.AdminAddr,
+		InsecureAllowAnonymous: c.InsecureAllowAnonymous,
+		AllowedOrigins:         c.AllowedOrigins,
+		Upstream:               c.Upstream,
+		StringData:             c.DataAsString,
+		DrainTimeout:           c.DrainTimeout,
+		PingInterval:           c.PingInterval,
+		WriteTimeout:           c.WriteTimeout,
+		SendBuffer:             c.SendBuffer,
+		MaxMessageBytes:        c.MaxMessageBytes,
+		Journal: journal.MemoryConfig{
+			Messages:    c.JournalMessages,
+			Bytes:       c.JournalBytes,
+			Age:         c.JournalAge,
+			DedupWindow: c.DedupWindow,
+			DedupIDs:    c.DedupIDs,
+		},
+		Logger: c.logger(streams.Err),
+	})
+	if err != nil {
+		return err
+	}
+	return b.Run(ctx)
+}
+
+func (c *serveCommand) logger(w io.Writer) *slog.Logger {
+	options := &slog.HandlerOptions{Level: c.LogLevel}
+	if c.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}
