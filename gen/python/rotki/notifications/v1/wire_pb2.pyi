@@ -1,0 +1,18 @@
+from google.protobuf import descriptor_pb2 as _descriptor_pb2
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from typing import ClassVar as _ClassVar
+
+DESCRIPTOR: _descriptor.FileDescriptor
+DISCRIMINATOR_FIELD_NUMBER: _ClassVar[int]
+NULLABLE_FIELD_NUMBER: _ClassVar[int]
+SHAPE_BARE_LIST: Shape
+SHAPE_FIELD_NUMBER: _ClassVar[int]
+SHAPE_TUPLE: Shape
+SHAPE_UNSPECIFIED: Shape
+discriminator: _descriptor.FieldDescriptor
+nullable: _descriptor.FieldDescriptor
+shape: _descriptor.FieldDescriptor
+
+class Shape(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = []
