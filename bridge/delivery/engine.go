@@ -207,12 +207,12 @@ func (e *Engine) welcome(s *subscriber) {
 	e.mu.Lock()
 	e.live[s] = struct{}{}
 	e.mu.Unlock()
+	s.shard.post(s, func(m *mailbox) { m.joined = true }) // before the reader can post that it is gone
 	e.readers.Go(func() {
 		s.read()
 		e.mu.Lock()
 		delete(e.live, s)
 		e.mu.Unlock()
 	})
-	s.shard.post(s, func(m *mailbox) { m.joined = true })
 	e.handshakes.Done()
 }

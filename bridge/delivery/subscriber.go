@@ -57,14 +57,15 @@ type mailbox struct {
 // read takes in and ignores what the client sends, until the connection ends. Whoever ends it, read closes it.
 func (s *subscriber) read() {
 	err := s.readMessages()
-	reason := &ConnectionLost
-	if closed := (*websocket.CloseError)(nil); errors.As(err, &closed) {
-		reason = &ClientClosed
-	} else if errors.Is(err, errInvalidUTF8) {
+	if errors.Is(err, errInvalidUTF8) {
 		s.farewell = closeFrame(websocket.CloseInvalidFramePayloadData)
 	}
-	if s.farewell != nil && reason == &ConnectionLost {
+	reason := &ConnectionLost // gorilla reports that as a CloseError too
+	if s.farewell != nil {
 		reason = &ProtocolError
+		if closed := (*websocket.CloseError)(nil); errors.As(err, &closed) {
+			reason = &ClientClosed
+		}
 	}
 	s.shard.post(s, func(m *mailbox) { m.gone, m.close = reason, s.farewell })
 	<-s.released
