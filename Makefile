@@ -1,8 +1,10 @@
 # Every check and every generated file of this repository has a target here; plain `make` lists them.
 
-BUF_VERSION    := v1.75.0
-PROTOC_VERSION := 3.21.12
-PROTOC_GEN_ES  := @bufbuild/protoc-gen-es@2.13.0
+BUF_VERSION         := v1.75.0
+GOFUMPT_VERSION     := v0.12.0
+STATICCHECK_VERSION := v0.8.2
+PROTOC_VERSION      := 3.21.12
+PROTOC_GEN_ES       := @bufbuild/protoc-gen-es@2.13.0
 
 # buf runs from the Go module cache: as a tool of go.mod it would bring its 85 modules into ours.
 BUF := go run github.com/bufbuild/buf/cmd/buf@$(BUF_VERSION)
@@ -31,9 +33,62 @@ JS_NEEDS     = npm with Node.js 20 or later
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+.PHONY: build
+build: ## Build bin/rotki-bridge, a static binary
+	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/rotki-bridge
+
+.PHONY: run
+run: build ## Build the bridge and run it on its default addresses
+	bin/rotki-bridge serve
+
+.PHONY: demo
+demo: build ## Start a bridge, publish one notification of each type, print the envelopes
+	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/demo
+	bin/demo bin/rotki-bridge
+
+# Everything is tested here, the publishers in other languages and the browser too. What a developer's machine lacks
+# is skipped with a line that says what to install; with CI=true it is an error.
+.PHONY: test
+test: ## Run all tests with the race detector
+	go test -race -timeout 15m ./...
+	go test -race -tags portable ./bridge/delivery
+
+FUZZ_TIME := 10s
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz target for FUZZ_TIME
+	@set -e; for package in $$(go list ./...); do \
+		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZ_TIME) $$package; \
+		done; \
+	done
+
+.PHONY: bench
+bench: ## Run the benchmarks, in the form that benchstat reads
+	go test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: check
+check: format-check vet staticcheck lint breaking check-generated ## Run every check that is no test
+
+.PHONY: format-check
+format-check: ## Fail if a Go file is not formatted by gofumpt
+	@files=$$(go run mvdan.cc/gofumpt@$(GOFUMPT_VERSION) -l bridge client cmd proto) || exit 1; \
+	[ -z "$$files" ] || { echo "$$files"; echo "not formatted: run gofumpt -w on them" >&2; exit 1; }
+
+.PHONY: vet
+vet: ## Run go vet, and build for the systems without the Linux code
+	go vet ./...
+	GOOS=darwin go vet ./bridge/... ./client/... ./cmd/rotki-bridge
+
+.PHONY: staticcheck
+staticcheck: ## Run staticcheck
+	go run honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK_VERSION) ./...
+
 .PHONY: tools
-tools: ## Fetch the pinned buf and print its version
+tools: ## Fetch the pinned tools, so that they are there without a network
 	@$(BUF) --version
+	@go run mvdan.cc/gofumpt@$(GOFUMPT_VERSION) -version
+	@go run honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK_VERSION) -version
 
 .PHONY: generate
 generate: generate-go generate-python generate-js ## Generate the stubs of all languages from proto/

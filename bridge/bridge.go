@@ -38,6 +38,7 @@ type Bridge struct {
 	ingest   *ingest.Server
 	http     *http.Server
 	admin    *http.Server
+	upstream *http.Transport
 	state    atomic.Int32
 
 	httpListener, grpcListener, adminListener net.Listener
@@ -68,9 +69,9 @@ func New(config Config) (*Bridge, error) {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
-	b := &Bridge{config: config, journal: journal.NewMemory(config.Journal)}
+	b := &Bridge{config: config, journal: journal.NewMemory(config.Journal), upstream: new(http.Transport)}
 	registerJournal(registry, b.journal)
-	b.delivery, err = delivery.New(delivery.Config{
+	b.delivery = delivery.New(delivery.Config{
 		Log:            b.journal,
 		Types:          contract.Types(),
 		StringData:     config.StringData,
@@ -81,9 +82,6 @@ func New(config Config) (*Bridge, error) {
 		Logger:         config.Logger,
 		Registerer:     registry,
 	})
-	if err != nil {
-		return nil, err
-	}
 	b.ingest = ingest.New(ingest.Config{
 		Sink:            &pipeline{contract: contract, journal: b.journal, audience: b.delivery},
 		MaxMessageBytes: config.MaxMessageBytes,
@@ -92,11 +90,14 @@ func New(config Config) (*Bridge, error) {
 	})
 	handler := routes{endpoint: b.delivery}
 	if upstream != nil {
-		handler.upstream = newUpstream(upstream, config.Logger)
+		handler.upstream = newUpstream(upstream, b.upstream, config.Logger)
 	}
 	b.http = newHTTPServer(handler, config.Logger)
 	b.admin = newHTTPServer(admin.Handler(admin.Config{Gatherer: registry, Ready: b.ready}), config.Logger)
-	return b, b.listen()
+	if err := b.listen(); err != nil {
+		return nil, err
+	}
+	return b, nil
 }
 
 func registerJournal(registerer prometheus.Registerer, j *journal.Memory) {
@@ -179,6 +180,10 @@ func (b *Bridge) Run(ctx context.Context) error {
 	}
 	delivering, stopDelivering := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopDelivering()
+	// What is proxied, websockets above all, ends with these.
+	requests, endRequests := context.WithCancel(context.WithoutCancel(ctx))
+	defer endRequests()
+	b.http.BaseContext = func(net.Listener) context.Context { return requests }
 	serve("deliver", func() error { return b.delivery.Run(delivering) })
 	serve("serve websockets", func() error { return b.http.Serve(b.httpListener) })
 	serve("serve publishers", func() error { return b.ingest.Serve(b.grpcListener) })
@@ -193,9 +198,11 @@ func (b *Bridge) Run(ctx context.Context) error {
 	}
 	b.drain()
 	stopDelivering()
+	endRequests()
 	_ = b.http.Close()
 	_ = b.admin.Close()
 	serving.Wait()
+	b.upstream.CloseIdleConnections()
 	return err
 }
 
@@ -217,5 +224,6 @@ func (b *Bridge) drain() {
 	// So that they do not all reconnect at once, somewhere else or here, they end one by one.
 	spread := min(time.Duration(connections)*time.Millisecond, b.config.DrainTimeout/4)
 	b.delivery.Drain(deadline, spread)
+	_ = b.http.Shutdown(deadline) // requests that are being proxied
 	b.config.Logger.Info("drained", "took", time.Since(start).Round(time.Millisecond), "connections", b.delivery.Connections())
 }

@@ -1,6 +1,7 @@
 package bridge_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -27,7 +28,8 @@ type running struct {
 
 func start(t testing.TB, config bridge.Config) running {
 	t.Helper()
-	config.HTTPAddr, config.GRPCAddr, config.AdminAddr = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
+	config.HTTPAddr = cmp.Or(config.HTTPAddr, "127.0.0.1:0")
+	config.GRPCAddr, config.AdminAddr = "127.0.0.1:0", "127.0.0.1:0"
 	b, err := bridge.New(config)
 	if err != nil {
 		t.Fatal(err)

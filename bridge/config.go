@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/rotki/notification-bridge/bridge/journal"
@@ -98,12 +99,23 @@ func (c Config) check() error {
 		return fmt.Errorf("--max-message-bytes is %d; at most %d are possible", c.MaxMessageBytes, maxMessage)
 	}
 	for _, origin := range c.AllowedOrigins {
-		// "null" is what a browser sends for a page without an origin of its own, such as a file.
-		if u, err := url.Parse(origin); origin != "null" && (err != nil || u.Scheme == "" || u.Path != "" && u.Path != "/") {
+		if !isOrigin(origin) {
 			return fmt.Errorf("--allowed-origins: %q is not an origin; write it as the browser does, for example https://rotki.example.org", origin)
 		}
 	}
 	return nil
+}
+
+// isOrigin reports whether s is what a browser sends as the Origin of a page, or that with a slash at its end.
+func isOrigin(s string) bool {
+	// What it sends for pages without an origin of their own.
+	if s == "null" || s == "file://" {
+		return true
+	}
+	s = strings.TrimSuffix(s, "/")
+	u, err := url.Parse(s)
+	return err == nil && u.Scheme != "" && u.Hostname() != "" && !strings.Contains(u.Host, "*") &&
+		s == s[:len(u.Scheme)]+"://"+u.Host
 }
 
 // upstream returns the parsed Upstream, nil for none.
@@ -112,7 +124,7 @@ func (c Config) upstream() (*url.URL, error) {
 		return nil, nil
 	}
 	u, err := url.Parse(c.Upstream)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
 		return nil, fmt.Errorf("--upstream: %q is not an http or https URL; write it like http://127.0.0.1:4242", c.Upstream)
 	}
 	return u, nil

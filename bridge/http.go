@@ -55,8 +55,9 @@ func (h routes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.upstream.ServeHTTP(w, r)
 }
 
-func newUpstream(target *url.URL, logger *slog.Logger) http.Handler {
+func newUpstream(target *url.URL, transport http.RoundTripper, logger *slog.Logger) http.Handler {
 	return &httputil.ReverseProxy{
+		Transport: transport,
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(target)
 			r.Out.Header["X-Forwarded-For"] = r.In.Header["X-Forwarded-For"]

@@ -103,17 +103,12 @@ type Engine struct {
 }
 
 // New returns an engine. It accepts connections at once, and delivers to them once Run is called.
-func New(config Config) (*Engine, error) {
+func New(config Config) *Engine {
 	config = config.withDefaults()
-	poller, err := newPoller()
-	if err != nil {
-		return nil, err
-	}
 	e := &Engine{
 		config:  config,
 		types:   make(map[string]bool),
 		origins: newOrigins(config.AllowedOrigins),
-		poller:  poller,
 		live:    make(map[*subscriber]struct{}),
 	}
 	for _, name := range config.Types {
@@ -123,12 +118,17 @@ func New(config Config) (*Engine, error) {
 	for range config.Shards {
 		e.shards = append(e.shards, newShard(e))
 	}
-	return e, nil
+	return e
 }
 
 // Run delivers until ctx is done, then ends the connections that are left and returns when all its goroutines have.
-// It must be called once.
+// It must be called once. An error says what the system refused to begin with.
 func (e *Engine) Run(ctx context.Context) error {
+	poller, err := newPoller()
+	if err != nil {
+		return err
+	}
+	e.poller = poller
 	var polling, shards sync.WaitGroup
 	polling.Go(e.poller.run)
 	for _, s := range e.shards {
@@ -149,6 +149,9 @@ func (e *Engine) Run(ctx context.Context) error {
 	}
 	e.mu.Unlock()
 	e.readers.Wait()
+	for _, s := range e.shards {
+		s.writer.wait()
+	}
 	e.poller.close()
 	polling.Wait()
 	return nil

@@ -15,6 +15,7 @@ type origins struct {
 func newOrigins(allowed []string) origins {
 	o := origins{allowed: make(map[string]bool)}
 	for _, origin := range allowed {
+		o.allowed[strings.ToLower(origin)] = true
 		o.allowed[strings.ToLower(strings.TrimSuffix(origin, "/"))] = true
 	}
 	return o

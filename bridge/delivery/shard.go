@@ -172,7 +172,11 @@ func (s *shard) flush(sub *subscriber) {
 		case sub.mail || sub.ping:
 			s.takeControl(sub)
 		case sub.ending != nil:
-			s.finish(sub, *sub.ending)
+			if s.writer.flushed(sub.socket) {
+				s.finish(sub, *sub.ending)
+			} else {
+				s.block(sub)
+			}
 		case sub.next < s.head:
 			s.flushBatch(sub)
 		default:
@@ -241,20 +245,33 @@ func (s *shard) takeControl(sub *subscriber) {
 func (s *shard) write(sub *subscriber, p []byte) int {
 	n, err := s.writer.write(sub.socket, p)
 	s.bytes += n
-	if err == nil && n < len(p) {
-		sub.blocked = true
-		if n > 0 || sub.progress.IsZero() {
-			sub.progress = time.Now()
-		}
-		s.engine.metrics.blocked.Inc()
-		err = s.engine.poller.await(sub)
-	} else {
+	if n > 0 {
 		sub.progress = time.Time{}
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		s.finish(sub, ConnectionLost)
+	case n < len(p):
+		s.engine.metrics.blocked.Inc()
+		s.block(sub)
 	}
 	return n
+}
+
+// block leaves a subscriber alone until its socket can take more.
+func (s *shard) block(sub *subscriber) {
+	sub.blocked = true
+	if sub.progress.IsZero() {
+		sub.progress = time.Now()
+	}
+	if err := s.engine.poller.await(sub); err != nil {
+		s.finish(sub, ConnectionLost)
+	}
+}
+
+// idle reports whether the subscriber has got all there is.
+func (s *shard) idle(sub *subscriber) bool {
+	return sub.next >= s.head && sub.offset == 0 && len(sub.control) == 0 && s.writer.flushed(sub.socket)
 }
 
 // checkTimes sees to what is due at a time: pings, timeouts, and while draining the end.
@@ -268,7 +285,7 @@ func (s *shard) checkTimes(now time.Time) {
 			}
 		case sub.blocked && now.Sub(sub.progress) > s.config.WriteTimeout:
 			s.end(sub, &WriteTimeout)
-		case s.draining && now.After(sub.endAt) && sub.next >= s.head && sub.offset == 0 && len(sub.control) == 0:
+		case s.draining && now.After(sub.endAt) && s.idle(sub):
 			s.end(sub, &Shutdown)
 		case now.After(sub.pingAt):
 			s.pingOrDrop(sub)

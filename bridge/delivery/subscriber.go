@@ -27,14 +27,14 @@ type subscriber struct {
 	farewell   []byte        // the close frame with which gorilla answers; owned by the reader
 
 	// Owned by the shard.
-	slot     int    // index in shard.subscribers
-	next     uint64 // the cursor: the record to be written next
-	offset   int    // how many bytes of its frame are written
-	control  []byte // what is left of control frames; only ever begun between two frames
-	mail     bool   // a pong may be in the mailbox
-	ping     bool   // a ping is due
-	blocked  bool   // the socket takes no more; the poller will tell
-	progress time.Time
+	slot     int       // index in shard.subscribers
+	next     uint64    // the cursor: the record to be written next
+	offset   int       // how many bytes of its frame are written
+	control  []byte    // what is left of control frames; only ever begun between two frames
+	mail     bool      // a pong may be in the mailbox
+	ping     bool      // a ping is due
+	blocked  bool      // the socket takes no more; the poller will tell
+	progress time.Time // since when it has taken nothing, while it is blocked
 	pingAt   time.Time
 	missed   int         // pings without a sign of life since
 	ending   *Disconnect // set once a close frame is due, after which nothing is written

@@ -101,7 +101,8 @@ func TestMemoryClosed(t *testing.T) {
 }
 
 func TestEpochsDiffer(t *testing.T) {
-	if journal.NewMemory(journal.MemoryConfig{}).Epoch() == journal.NewMemory(journal.MemoryConfig{}).Epoch() {
+	a, b := journal.NewMemory(journal.MemoryConfig{}), journal.NewMemory(journal.MemoryConfig{})
+	if a.Epoch() == b.Epoch() {
 		t.Error("two journals have the same epoch")
 	}
 }

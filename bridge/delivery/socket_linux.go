@@ -1,4 +1,4 @@
-//go:build unix
+//go:build !portable
 
 package delivery
 
@@ -52,6 +52,12 @@ func newSocketWriter() socketWriter {
 	}
 	return socketWriter{call: call}
 }
+
+// wait has nothing to wait for: no write blocks.
+func (w socketWriter) wait() {}
+
+// flushed reports whether all that write took is with the kernel, as it always is here.
+func (w socketWriter) flushed(socket) bool { return true }
 
 // write takes as much of p as the socket has room for: n < len(p) without an error means that it is full.
 func (w socketWriter) write(s socket, p []byte) (int, error) {

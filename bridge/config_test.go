@@ -1,0 +1,158 @@
+package bridge_test
+
+import (
+	"context"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rotki/notification-bridge/bridge"
+	"github.com/rotki/notification-bridge/bridge/journal"
+)
+
+// freeAddrs returns three loopback addresses on which nobody listens.
+func freeAddrs(t *testing.T) (addrs [3]string) {
+	t.Helper()
+	for i := range addrs {
+		l := listen(t, "127.0.0.1:0")
+		defer l.Close() // not before there are three, or two might be the same
+		addrs[i] = l.Addr().String()
+	}
+	return addrs
+}
+
+func listen(t *testing.T, addr string) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// TestRefusedSettings: New refuses what cannot work with a sentence that names the flag, and leaves nothing open.
+func TestRefusedSettings(t *testing.T) {
+	taken := listen(t, "127.0.0.1:0")
+	defer taken.Close()
+	const exposed = " can be reached from other machines"
+	const anonymous = "--insecure-allow-anonymous"
+	for name, tc := range map[string]struct {
+		change    func(*bridge.Config)
+		sentences []string
+	}{
+		"http on all addresses":       {func(c *bridge.Config) { c.HTTPAddr = "0.0.0.0:0" }, []string{"--http-addr 0.0.0.0:0" + exposed, anonymous}},
+		"http on all addresses, IPv6": {func(c *bridge.Config) { c.HTTPAddr = "[::]:0" }, []string{"--http-addr [::]:0" + exposed, anonymous}},
+		"http without a host":         {func(c *bridge.Config) { c.HTTPAddr = ":0" }, []string{"--http-addr :0" + exposed, anonymous}},
+		"grpc on all addresses":       {func(c *bridge.Config) { c.GRPCAddr = "0.0.0.0:0" }, []string{"--grpc-addr 0.0.0.0:0" + exposed, anonymous}},
+		"admin on all addresses":      {func(c *bridge.Config) { c.AdminAddr = "0.0.0.0:0" }, []string{"--admin-addr 0.0.0.0:0" + exposed, anonymous}},
+		"admin on another machine's": {func(c *bridge.Config) {
+			c.AdminAddr, c.InsecureAllowAnonymous = "192.0.2.1:0", true
+		}, []string{"--admin-addr: listen on 192.0.2.1:0", "port 0"}},
+
+		"http in use":         {func(c *bridge.Config) { c.HTTPAddr = taken.Addr().String() }, []string{"--http-addr: listen on " + taken.Addr().String(), "is another bridge running?"}},
+		"grpc in use":         {func(c *bridge.Config) { c.GRPCAddr = taken.Addr().String() }, []string{"--grpc-addr: listen on " + taken.Addr().String(), "is another bridge running?"}},
+		"admin in use":        {func(c *bridge.Config) { c.AdminAddr = taken.Addr().String() }, []string{"--admin-addr: listen on " + taken.Addr().String(), "is another bridge running?"}},
+		"the same port twice": {func(c *bridge.Config) { c.AdminAddr = c.GRPCAddr }, []string{"--admin-addr: listen on"}},
+
+		"origin without a scheme": {func(c *bridge.Config) { c.AllowedOrigins = []string{"rotki.example.org:443"} }, []string{"is not an origin"}},
+		"origin without a host":   {func(c *bridge.Config) { c.AllowedOrigins = []string{"https://"} }, []string{"is not an origin"}},
+		"origin with a query":     {func(c *bridge.Config) { c.AllowedOrigins = []string{"https://x?v=3"} }, []string{"is not an origin"}},
+		"origin with a user":      {func(c *bridge.Config) { c.AllowedOrigins = []string{"https://a@x"} }, []string{"is not an origin"}},
+		"origin with a wildcard":  {func(c *bridge.Config) { c.AllowedOrigins = []string{"https://*.example.org"} }, []string{"is not an origin"}},
+		"no port":                 {func(c *bridge.Config) { c.HTTPAddr = "127.0.0.1" }, []string{`--http-addr: "127.0.0.1" is not host:port`}},
+		"only a port":             {func(c *bridge.Config) { c.GRPCAddr = "5044" }, []string{`--grpc-addr: "5044" is not host:port`}},
+		"port in words":           {func(c *bridge.Config) { c.GRPCAddr = "127.0.0.1:many" }, []string{`--grpc-addr: "127.0.0.1:many" is not host:port`}},
+		"port too large":          {func(c *bridge.Config) { c.AdminAddr = "127.0.0.1:65536" }, []string{`--admin-addr: "127.0.0.1:65536" is not host:port`}},
+		"IPv6 unbraced":           {func(c *bridge.Config) { c.AdminAddr = "::1:5045" }, []string{`--admin-addr: "::1:5045" is not host:port`}},
+		"URL as address":          {func(c *bridge.Config) { c.HTTPAddr = "http://127.0.0.1:0" }, []string{`--http-addr: "http://127.0.0.1:0" is not host:port`}},
+		"bare upstream":           {func(c *bridge.Config) { c.Upstream = "127.0.0.1:4242" }, []string{`--upstream: "127.0.0.1:4242" is not an http or https URL`}},
+		"upstream's host":         {func(c *bridge.Config) { c.Upstream = "http:///api" }, []string{`--upstream: "http:///api" is not`}},
+		"other upstream":          {func(c *bridge.Config) { c.Upstream = "ftp://127.0.0.1" }, []string{`--upstream: "ftp://127.0.0.1" is not`}},
+		"broken upstream":         {func(c *bridge.Config) { c.Upstream = "http://%zz" }, []string{`--upstream: "http://%zz" is not`}},
+
+		"bare origin":      {func(c *bridge.Config) { c.AllowedOrigins = []string{"rotki.example.org"} }, []string{`--allowed-origins: "rotki.example.org" is not an origin`}},
+		"any origin":       {func(c *bridge.Config) { c.AllowedOrigins = []string{"*"} }, []string{`--allowed-origins: "*" is not an origin`}},
+		"origin's path":    {func(c *bridge.Config) { c.AllowedOrigins = []string{"https://rotki.example.org/app"} }, []string{`/app" is not an origin`}},
+		"one bad of three": {func(c *bridge.Config) { c.AllowedOrigins = []string{"https://a.example.org", "", "null"} }, []string{`--allowed-origins: "" is not an origin`}},
+
+		"drain timeout":     {func(c *bridge.Config) { c.DrainTimeout = -1 }, []string{"--drain-timeout must be greater than 0"}},
+		"ping interval":     {func(c *bridge.Config) { c.PingInterval = -time.Second }, []string{"--ping-interval must be"}},
+		"write timeout":     {func(c *bridge.Config) { c.WriteTimeout = -time.Second }, []string{"--write-timeout must be"}},
+		"send buffer":       {func(c *bridge.Config) { c.SendBuffer = -1 }, []string{"--send-buffer must be"}},
+		"max message":       {func(c *bridge.Config) { c.MaxMessageBytes = -1 }, []string{"--max-message-bytes must be"}},
+		"max message, huge": {func(c *bridge.Config) { c.MaxMessageBytes = 64<<20 + 1 }, []string{"--max-message-bytes is 67108865; at most 67108864"}},
+		"journal messages":  {func(c *bridge.Config) { c.Journal.Messages = -1 }, []string{"--journal-messages must be"}},
+		"journal bytes":     {func(c *bridge.Config) { c.Journal.Bytes = -1 }, []string{"--journal-bytes must be"}},
+		"journal age":       {func(c *bridge.Config) { c.Journal.Age = -1 }, []string{"--journal-age must be"}},
+		"dedup window":      {func(c *bridge.Config) { c.Journal.DedupWindow = -1 }, []string{"--dedup-window must be"}},
+		"dedup ids":         {func(c *bridge.Config) { c.Journal.DedupIDs = -1 }, []string{"--dedup-ids must be"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			free := freeAddrs(t)
+			config := bridge.Config{HTTPAddr: free[0], GRPCAddr: free[1], AdminAddr: free[2]}
+			tc.change(&config)
+			_, err := bridge.New(config)
+			if err == nil {
+				t.Fatal("it was accepted")
+			}
+			for _, sentence := range tc.sentences {
+				if !strings.Contains(err.Error(), sentence) {
+					t.Errorf("%q does not say %q", err, sentence)
+				}
+			}
+			for _, addr := range free {
+				listen(t, addr).Close()
+			}
+		})
+	}
+}
+
+func TestAcceptedSettings(t *testing.T) {
+	probe, err := net.Listen("tcp", "[::1]:0")
+	if err == nil {
+		_ = probe.Close()
+	}
+	hasIPv6 := err == nil
+	for name, config := range map[string]bridge.Config{
+		"localhost":     {HTTPAddr: "localhost:0", GRPCAddr: "localhost:0", AdminAddr: "localhost:0"},
+		"IPv6":          {HTTPAddr: "[::1]:0", GRPCAddr: "[::1]:0", AdminAddr: "[::1]:0"},
+		"all addresses": {HTTPAddr: "0.0.0.0:0", GRPCAddr: ":0", AdminAddr: "0.0.0.0:0", InsecureAllowAnonymous: true},
+		"origins":       {AllowedOrigins: []string{"https://rotki.example.org", "http://rotki.lan:8080/", "app://rotki", "null"}},
+		"upstream":      {Upstream: "https://rotki.example.org/behind"},
+		"largest":       {MaxMessageBytes: 64 << 20, Journal: journal.MemoryConfig{Messages: 1, Bytes: 1, Age: 1, DedupWindow: 1, DedupIDs: 1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if name == "IPv6" && !hasIPv6 {
+				t.Skip("this machine has no IPv6")
+			}
+			for _, addr := range []*string{&config.HTTPAddr, &config.GRPCAddr, &config.AdminAddr} {
+				if *addr == "" {
+					*addr = "127.0.0.1:0"
+				}
+			}
+			b, err := bridge.New(config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			addrs := []string{b.HTTPAddr(), b.GRPCAddr(), b.AdminAddr()}
+			for _, addr := range addrs {
+				conn, err := net.Dial("tcp", addr)
+				if err != nil {
+					t.Errorf("nobody listens: %v", err)
+					continue
+				}
+				_ = conn.Close()
+			}
+			// A bridge whose time is over when it starts ends at once, and ends all.
+			over, cancel := context.WithCancel(t.Context())
+			cancel()
+			if err := b.Run(over); err != nil {
+				t.Errorf("Run: %v", err)
+			}
+			for _, addr := range addrs {
+				listen(t, addr).Close()
+			}
+		})
+	}
+}

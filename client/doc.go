@@ -1,0 +1,14 @@
+// Package client talks to a rotki notification bridge from both sides: a Publisher hands typed notifications to it
+// over gRPC, a Subscriber reads them back from its websocket.
+//
+// Both connect when there is something to do and reconnect by themselves. A Publisher keeps what was not
+// acknowledged and sends it again under the same id, which the bridge recognises within its dedup window (2 minutes
+// by default; a bridge without a durable journal forgets it when it restarts). A Subscriber gets what is published
+// while it is connected.
+//
+// # Concurrency
+//
+// A Publisher, a Pending and a Subscriber are safe for concurrent use. Notifications that one goroutine publishes
+// keep their order. The hooks in the configurations are called by the goroutine that talks to the bridge, one at a
+// time, and must not block.
+package client

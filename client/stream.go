@@ -1,0 +1,143 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/connectivity"
+	"google.golang.org/grpc/status"
+
+	notificationsv1 "github.com/rotki/notification-bridge/gen/go/rotki/notifications/v1"
+)
+
+// run sends what is in the outbox, over one stream after the other, until the outbox is closed and empty or ctx is
+// done.
+func (p *Publisher) run(ctx context.Context) {
+	defer p.conn.Close()
+	pauses := pauses{bounds: p.config.Backoff}
+	outage := false
+	for p.outbox.wait(ctx) {
+		answered, err := p.stream(ctx)
+		if answered {
+			pauses.reset()
+			outage = false
+		}
+		tooLarge := status.Code(err) == codes.ResourceExhausted && p.outbox.rejectLargest(err)
+		p.outbox.rewind()
+		if tooLarge && answered {
+			continue
+		}
+		if tooLarge {
+			p.pause(ctx, pauses.take()) // in case it is about something else, each attempt costs a notification
+			continue
+		}
+		if final(err) {
+			n := p.outbox.failAll(fmt.Errorf("publish to %s: %w", p.config.Addr, err))
+			p.config.Logger.Error("the bridge lets this client publish nothing", "addr", p.config.Addr, "failed", n, "err", err)
+			continue
+		}
+		unanswered := p.outbox.size()
+		if unanswered == 0 || ctx.Err() != nil {
+			continue
+		}
+		if !outage {
+			outage = true
+			p.config.Logger.Warn("the bridge cannot be reached, retrying", "addr", p.config.Addr, "unacknowledged", unanswered, "err", err)
+			p.config.OnOutage(err)
+		}
+		p.pause(ctx, pauses.take())
+	}
+	p.outbox.failAll(fmt.Errorf("%w; the bridge had not answered", ErrClosed))
+}
+
+// errEnded: the bridge ended the stream with OK. It does so only after the publisher has.
+var errEnded = errors.New("the bridge ended the stream")
+
+// stream sends and receives on one stream until it ends, which is never without an error. answered says whether the
+// bridge has answered anything.
+func (p *Publisher) stream(ctx context.Context) (answered bool, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stream, err := p.conn.NewStream(ctx, &notificationsv1.NotificationService_ServiceDesc.Streams[0],
+		notificationsv1.NotificationService_Publish_FullMethodName, grpc.ForceCodecV2(newFrameCodec()))
+	if err != nil {
+		return false, err
+	}
+	var sending sync.WaitGroup
+	var sendErr error
+	sending.Go(func() { sendErr = p.sendAll(ctx, stream) })
+	answered, err = p.receiveAll(stream)
+	cancel()
+	sending.Wait()
+	if status.Code(sendErr) == codes.ResourceExhausted {
+		return answered, sendErr // this side's limit, of which the other knows nothing
+	}
+	return answered, err
+}
+
+// receiveAll takes the bridge's answers until the stream ends.
+func (p *Publisher) receiveAll(stream grpc.ClientStream) (answered bool, err error) {
+	for {
+		response := new(notificationsv1.PublishResponse)
+		if err := stream.RecvMsg(response); errors.Is(err, io.EOF) {
+			return answered, errEnded
+		} else if err != nil {
+			return answered, err
+		}
+		if err := p.outbox.answer(response); err != nil {
+			return answered, err
+		}
+		if !answered {
+			answered = true
+			p.config.Logger.Info("publishing", "addr", p.config.Addr)
+			p.config.OnConnect()
+		}
+	}
+}
+
+// sendAll sends what is in the outbox, until that is closed or the stream ends. Why it has ended, RecvMsg says better.
+func (p *Publisher) sendAll(ctx context.Context, stream grpc.ClientStream) error {
+	for {
+		switch next, last := p.outbox.next(); {
+		case next != nil:
+			if err := stream.SendMsg(next); err != nil {
+				return err
+			}
+		case last:
+			return stream.CloseSend()
+		default:
+			select {
+			case <-p.outbox.news:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+	}
+}
+
+// pause waits for d. It returns earlier when ctx is done, or when gRPC, which tries to connect by itself with the
+// same backoff, got through.
+func (p *Publisher) pause(ctx context.Context, d time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	if p.conn.GetState() == connectivity.TransientFailure {
+		p.conn.WaitForStateChange(ctx, connectivity.TransientFailure)
+		return
+	}
+	<-ctx.Done()
+}
+
+// final reports whether another attempt would end like the one that ended with err.
+func final(err error) bool {
+	switch status.Code(err) {
+	case codes.Unauthenticated, codes.PermissionDenied, codes.Unimplemented:
+		return true
+	}
+	return false
+}

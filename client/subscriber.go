@@ -1,0 +1,182 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/gorilla/websocket"
+)
+
+// DefaultURL is where a bridge on its default settings takes subscribers.
+const DefaultURL = "ws://127.0.0.1:5043/ws/"
+
+// SubscriberConfig says how to subscribe. Its zero value subscribes to every notification of a bridge on this
+// machine.
+type SubscriberConfig struct {
+	// URL is the bridge's websocket endpoint, ws or wss; DefaultURL by default. Its query is kept.
+	URL string
+	// Types are the only types of notifications to get; all by default.
+	Types []string
+	// Header is sent with the handshake, for example Authorization.
+	Header http.Header
+	// Dialer makes the connections, for example with a TLS configuration; websocket.DefaultDialer by default.
+	Dialer *websocket.Dialer
+	// Backoff bounds the pauses between attempts to reach the bridge.
+	Backoff Backoff
+	// Silence is how long nothing may come of a bridge, which pings every 30 s, before its connection counts as
+	// dead; 75 s by default.
+	Silence time.Duration
+	// Logger gets a line when the bridge cannot be reached, when it can again, and for what is no envelope; none by
+	// default.
+	Logger *slog.Logger
+	// OnConnect is called when the client is subscribed: whatever is published from then on comes, until the
+	// connection is lost.
+	OnConnect func()
+	// OnOutage is called with the reason when the connection cannot be made or is lost, and then not again before
+	// OnConnect.
+	OnOutage func(err error)
+}
+
+func (c SubscriberConfig) withDefaults() (SubscriberConfig, error) {
+	if c.URL == "" {
+		c.URL = DefaultURL
+	}
+	if c.Dialer == nil {
+		c.Dialer = websocket.DefaultDialer
+	}
+	if c.Silence == 0 {
+		c.Silence = 75 * time.Second
+	}
+	if c.Silence < 0 {
+		return c, fmt.Errorf("silence of %v: it must be positive", c.Silence)
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.OnConnect == nil {
+		c.OnConnect = func() {}
+	}
+	if c.OnOutage == nil {
+		c.OnOutage = func(error) {}
+	}
+	var err error
+	if c.Backoff, err = c.Backoff.withDefaults(); err != nil {
+		return c, err
+	}
+	u, err := url.Parse(c.URL)
+	if err != nil || u.Scheme != "ws" && u.Scheme != "wss" || u.Host == "" {
+		return c, fmt.Errorf("%q is not a ws or wss URL; write it like %s", c.URL, DefaultURL)
+	}
+	if len(c.Types) > 0 {
+		query := u.Query()
+		query.Set("types", strings.Join(c.Types, ","))
+		u.RawQuery = query.Encode()
+		c.URL = u.String()
+	}
+	return c, nil
+}
+
+// Subscriber gets notifications from a bridge's websocket.
+type Subscriber struct {
+	config SubscriberConfig
+}
+
+// NewSubscriber returns a subscriber. The error is about the configuration only.
+func NewSubscriber(config SubscriberConfig) (*Subscriber, error) {
+	config, err := config.withDefaults()
+	if err != nil {
+		return nil, fmt.Errorf("new subscriber: %w", err)
+	}
+	if _, err := contract(); err != nil {
+		return nil, fmt.Errorf("new subscriber: %w", err)
+	}
+	return &Subscriber{config: config}, nil
+}
+
+// Messages connects and yields notifications in the bridge's order. When the connection ends in a way that asks the
+// client to come back (lost, refused, 503, close codes 1001 and 1013), it connects again, with pauses; what was
+// published in between is missed. Breaking out of the loop closes the connection cleanly. Each call has a connection
+// of its own.
+//
+// The last pair holds the error that ended it, with an empty Message:
+//   - ctx's, when it is done;
+//   - a *HandshakeError when the server refused the handshake for good, such as 400 for a type that it does not
+//     know, or 401;
+//   - a *ClosedError when the server closed the connection for good, such as 1008 for a client that may no longer
+//     be there.
+//
+// While the loop's body runs nothing is read and no ping is answered, so that a body which takes a minute costs the
+// connection.
+func (s *Subscriber) Messages(ctx context.Context) iter.Seq2[Message, error] {
+	return func(yield func(Message, error) bool) {
+		pauses := pauses{bounds: s.config.Backoff}
+		outage := false
+		for {
+			sub, err := s.subscribe(ctx)
+			if err == nil {
+				outage = false
+				s.config.Logger.Info("subscribed", "url", s.config.URL)
+				s.config.OnConnect()
+				err = sub.deliver(ctx, yield)
+				if sub.heard {
+					pauses.reset()
+				}
+			}
+			switch {
+			case errors.Is(err, errStopped):
+				return
+			case ctx.Err() != nil:
+				yield(Message{}, ctx.Err())
+				return
+			case endsForGood(err):
+				s.config.Logger.Error("the server wants this subscriber to stay away", "url", s.config.URL, "err", err)
+				yield(Message{}, err)
+				return
+			case !outage:
+				outage = true
+				s.config.Logger.Warn("the bridge cannot be reached, retrying", "url", s.config.URL, "err", err)
+				s.config.OnOutage(err)
+			}
+			pause := time.NewTimer(pauses.take())
+			select {
+			case <-pause.C:
+			case <-ctx.Done():
+				pause.Stop()
+			}
+		}
+	}
+}
+
+// subscribe makes one connection. The error is a *HandshakeError when the server answered that the client should
+// stay away.
+func (s *Subscriber) subscribe(ctx context.Context) (*subscription, error) {
+	conn, response, err := s.config.Dialer.DialContext(ctx, s.config.URL, s.config.Header)
+	if err == nil {
+		return newSubscription(conn, s.config), nil
+	}
+	if !errors.Is(err, websocket.ErrBadHandshake) || response == nil {
+		return nil, fmt.Errorf("connect to %s: %w", s.config.URL, err)
+	}
+	body, _ := io.ReadAll(response.Body) // as much as the dialer has kept
+	message := strings.TrimSpace(string(body))
+	switch status := response.StatusCode; {
+	case status >= 500, status == http.StatusRequestTimeout, status == http.StatusTooManyRequests:
+		return nil, fmt.Errorf("connect to %s: %w: %s: %s", s.config.URL, err, response.Status, message)
+	default:
+		return nil, &HandshakeError{URL: s.config.URL, Status: status, Message: message}
+	}
+}
+
+// endsForGood reports whether the client should stay away.
+func endsForGood(err error) bool {
+	handshake, closed := (*HandshakeError)(nil), (*ClosedError)(nil)
+	return errors.As(err, &handshake) || errors.As(err, &closed)
+}

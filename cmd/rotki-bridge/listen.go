@@ -1,0 +1,60 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/rotki/notification-bridge/client"
+)
+
+// listenCommand prints what a subscriber gets.
+type listenCommand struct {
+	URL    string   `name:"url" default:"ws://127.0.0.1:5043/ws/" placeholder:"URL" help:"The bridge's websocket endpoint (${default})."`
+	Types  []string `placeholder:"TYPE" help:"Only these types, separated by commas; all by default."`
+	Count  uint64   `placeholder:"N" help:"Exit after so many envelopes; 0, the default, goes on until interrupted."`
+	Pretty bool     `help:"Indent the JSON over several lines."`
+}
+
+// Run prints one envelope per line, as it was received. Without Count, being interrupted is how it ends, and no
+// error.
+func (c *listenCommand) Run(ctx context.Context, streams stdio) error {
+	subscriber, err := client.NewSubscriber(client.SubscriberConfig{
+		URL:       c.URL,
+		Types:     c.Types,
+		OnConnect: func() { fmt.Fprintf(streams.Err, "subscribed to %s\n", c.URL) },
+		OnOutage:  func(err error) { fmt.Fprintf(streams.Err, "retrying: %v\n", err) },
+	})
+	if err != nil {
+		return err
+	}
+	printed := uint64(0)
+	for m, err := range subscriber.Messages(ctx) {
+		switch {
+		case err != nil && ctx.Err() != nil && c.Count == 0:
+			return nil
+		case err != nil && ctx.Err() != nil:
+			return fmt.Errorf("interrupted after %d of %d envelopes", printed, c.Count)
+		case err != nil:
+			return err
+		}
+		var out bytes.Buffer
+		if c.Pretty {
+			err = json.Indent(&out, m.Envelope, "", "  ")
+		} else {
+			_, err = out.Write(m.Envelope)
+		}
+		if err == nil {
+			out.WriteByte('\n')
+			_, err = streams.Out.Write(out.Bytes())
+		}
+		if err != nil {
+			return fmt.Errorf("print an envelope: %w", err)
+		}
+		if printed++; printed == c.Count {
+			return nil
+		}
+	}
+	return nil
+}
