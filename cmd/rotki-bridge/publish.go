@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,27 +8,17 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
-	"github.com/schollz/progressbar/v3"
-	"golang.org/x/term"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/rotki/notification-bridge/bridge/envelope"
 	"github.com/rotki/notification-bridge/client"
 	notificationsv1 "github.com/rotki/notification-bridge/gen/go/rotki/notifications/v1"
 )
 
-const (
-	// maxLine is the longest line that is looked at, in bytes.
-	maxLine = 64 << 20
-	// publishWindow is how many lines may be on their way to the bridge.
-	publishWindow = 1024
-)
+// publishWindow is how many lines may be on their way to the bridge.
+const publishWindow = 1024
 
 // publishCommand publishes lines of JSON.
 type publishCommand struct {
@@ -110,105 +98,6 @@ func sizeOf(input io.Reader) int64 {
 	return -1
 }
 
-// line is one line on its way: either refused here, or on its way to the bridge.
-type line struct {
-	number  int
-	bytes   int // with the empty ones before it
-	refused error
-	pending *client.Pending
-}
-
-// reading reads the lines and hands them to the publisher.
-type reading struct {
-	command   *publishCommand
-	contract  *envelope.Contract
-	publisher *client.Publisher
-	tally     *tally
-	lines     chan line // closed when all are read, or err is set
-	err       error
-}
-
-func (r *reading) run(ctx context.Context, input io.Reader) {
-	defer close(r.lines)
-	buffered := bufio.NewReaderSize(input, 64<<10)
-	l := line{}
-	for {
-		l.number++
-		text, n, err := readLine(buffered)
-		if err != nil {
-			if !errors.Is(err, io.EOF) {
-				r.err = fmt.Errorf("read line %d: %w", l.number, err)
-			}
-			return
-		}
-		l.bytes += n
-		if n <= maxLine && len(bytes.TrimSpace(text)) == 0 {
-			continue
-		}
-		r.tally.begin(l.number)
-		if l.pending, l.refused = r.publish(ctx, l.number, text, n); ctx.Err() != nil {
-			return
-		}
-		select {
-		case r.lines <- l:
-		case <-ctx.Done():
-			return
-		}
-		l = line{number: l.number}
-	}
-}
-
-func (r *reading) publish(ctx context.Context, number int, text []byte, n int) (*client.Pending, error) {
-	if n > maxLine {
-		return nil, fmt.Errorf("the line has %d bytes, at most %d are possible", n, maxLine)
-	}
-	notification, err := parseNotification(r.contract, text)
-	if err != nil {
-		return nil, err
-	}
-	var options []client.PublishOption
-	if r.command.IDPrefix != "" {
-		options = append(options, client.WithID(r.command.IDPrefix+strconv.Itoa(number)))
-	}
-	return r.publisher.PublishAsync(ctx, notification, options...)
-}
-
-// readLine returns a line, with its end as far as it has one, and its length; of one longer than maxLine only the
-// length. The last line is followed by io.EOF.
-func readLine(r *bufio.Reader) (text []byte, n int, err error) {
-	for {
-		part, err := r.ReadSlice('\n')
-		if n += len(part); n <= maxLine {
-			text = append(text, part...)
-		} else {
-			text = nil
-		}
-		switch {
-		case err == nil, errors.Is(err, io.EOF) && n > 0:
-			return text, n, nil
-		case !errors.Is(err, bufio.ErrBufferFull):
-			return nil, 0, err
-		}
-	}
-}
-
-// parseNotification reads an envelope, or, when there is no key "type", protobuf's JSON.
-func parseNotification(contract *envelope.Contract, text []byte) (*notificationsv1.Notification, error) {
-	var keys struct {
-		Type jsontext.Value `json:"type"`
-	}
-	n := new(notificationsv1.Notification)
-	if json.Unmarshal(text, &keys) != nil || keys.Type != nil {
-		return n, contract.Decode(text, n) // which says best what is wrong
-	}
-	if err := protojson.Unmarshal(text, n); err != nil {
-		// protobuf varies the space after its name, so that nobody depends on the text.
-		text := strings.TrimLeft(strings.TrimPrefix(err.Error(), "proto:"), " \u00a0")
-		return nil, errors.New(strings.Replace(text, "(line 1:", "(column ", 1))
-	}
-	return n, nil
-}
-
 // settleAll waits for the answer to every line, in order. The error says why it stopped before the last.
 func settleAll(ctx context.Context, lines <-chan line, t *tally) error {
 	for {
@@ -256,136 +145,6 @@ func settle(ctx context.Context, l line, t *tally) error {
 	}
 	t.settle(l, accepted, err)
 	return nil
-}
-
-// patience is the time for which a bridge may be out of reach.
-type patience struct {
-	limit time.Duration
-	over  func()
-
-	mu    sync.Mutex
-	timer *time.Timer // nil unless it runs
-}
-
-func (p *patience) start() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.limit > 0 && p.timer == nil {
-		p.timer = time.AfterFunc(p.limit, p.over)
-	}
-}
-
-func (p *patience) stop() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.timer != nil {
-		p.timer.Stop()
-		p.timer = nil
-	}
-}
-
-// tally counts what becomes of the lines and says what the user should know. Safe for concurrent use.
-type tally struct {
-	mu                            sync.Mutex
-	to                            io.Writer
-	bar                           *progressbar.ProgressBar // nil unless to is a terminal
-	inBytes                       bool                     // what the bar counts
-	repeatable                    bool                     // the ids are not random: else a duplicate is only a lost answer
-	open                          map[int]struct{}         // numbers of the lines that were read and not settled
-	accepted, refused, duplicates int
-}
-
-func newTally(to io.Writer, size int64, repeatable bool) *tally {
-	t := &tally{to: to, inBytes: size > 0, repeatable: repeatable, open: make(map[int]struct{})}
-	if f, ok := to.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		options := []progressbar.Option{
-			progressbar.OptionSetWriter(to),
-			progressbar.OptionSetDescription("publishing"),
-			progressbar.OptionShowBytes(t.inBytes),
-			progressbar.OptionThrottle(100 * time.Millisecond),
-			progressbar.OptionSetSpinnerChangeInterval(0), // it would take a goroutine that nobody waits for
-			progressbar.OptionClearOnFinish(),
-		}
-		if !t.inBytes {
-			options = append(options, progressbar.OptionShowIts(), progressbar.OptionSetItsString("lines"))
-		}
-		t.bar = progressbar.NewOptions64(size, options...)
-	}
-	return t
-}
-
-// say prints a line above the progress bar.
-func (t *tally) say(format string, args ...any) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.print(format, args...)
-}
-
-func (t *tally) print(format string, args ...any) {
-	if t.bar != nil {
-		_ = t.bar.Clear()
-	}
-	fmt.Fprintf(t.to, format+"\n", args...)
-}
-
-// begin counts a line that was read.
-func (t *tally) begin(number int) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.open[number] = struct{}{}
-}
-
-// settle counts what became of a line; it was refused if err is not nil.
-func (t *tally) settle(l line, accepted client.Accepted, err error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	delete(t.open, l.number)
-	switch {
-	case err != nil:
-		t.refused++
-		t.print("line %d: %v", l.number, err)
-	case accepted.Duplicate && t.repeatable:
-		t.duplicates++
-	default:
-		t.accepted++
-	}
-	switch {
-	case t.bar == nil:
-	case t.inBytes:
-		_ = t.bar.Add(l.bytes)
-	default:
-		_ = t.bar.Add(1)
-	}
-}
-
-// summarize prints the counts, in which a duplicate is not among the accepted.
-func (t *tally) summarize() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	lost := ""
-	if len(t.open) > 0 {
-		lost = fmt.Sprintf(", %d not acknowledged", len(t.open))
-	}
-	t.print("%d accepted, %d refused, %d duplicates%s", t.accepted, t.refused, t.duplicates, lost)
-}
-
-// verdict returns nil if every line was accepted, now or before. stopped is why not all lines were settled, if so.
-func (t *tally) verdict(stopped error) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if stopped == nil && t.refused > 0 {
-		return fmt.Errorf("lines refused: %d of %d", t.refused, t.refused+t.accepted+t.duplicates)
-	}
-	if stopped == nil || len(t.open) == 0 {
-		return stopped
-	}
-	first := 0
-	for number := range t.open {
-		if first == 0 || number < first {
-			first = number
-		}
-	}
-	return fmt.Errorf("%w; lines not acknowledged: %d, from line %d on (the bridge may have got some)", stopped, len(t.open), first)
 }
 
 // plain returns what gRPC says in its many words about why it cannot connect.
