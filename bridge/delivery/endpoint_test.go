@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -199,6 +200,7 @@ func FuzzQuery(f *testing.F) {
 		}
 		conn, response, err := websocket.DefaultDialer.Dial(u.String(), nil)
 		if err == nil {
+			_ = conn.NetConn().(*net.TCPConn).SetLinger(0) // thousands a second would use up the ports
 			_ = conn.Close()
 			return
 		}

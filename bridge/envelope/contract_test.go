@@ -74,12 +74,15 @@ func TestCompileRefuses(t *testing.T) {
 		{"plain oneof", one + `message A { oneof kind { B b = 1; } } message B {}`, "rules.A.kind: a oneof needs the discriminator"},
 		{"scalar choice", one + `message A { oneof kind { option (rotki.notifications.v1.discriminator) = "k"; string b = 1; } }`, "rules.A.b"},
 		{"choice of a list", one + `message A { oneof kind { option (rotki.notifications.v1.discriminator) = "k"; B b = 1; } }
-			message B { option (rotki.notifications.v1.shape) = SHAPE_BARE_LIST; repeated string s = 1; }`, "rules.A.b: only an object"},
+			message B { option (rotki.notifications.v1.shape) = SHAPE_BARE; repeated string s = 1; }`, "rules.A.b: only an object"},
 		{"choice of itself", one + `message A { oneof kind { option (rotki.notifications.v1.discriminator) = "k"; A b = 1; } }`, "rules.A.b: only an object"},
 		{"discriminator that is a field", one + `message A { string k = 2; oneof kind { option (rotki.notifications.v1.discriminator) = "k"; B b = 1; } } message B {}`, `the key "k"`},
 		{"flattened field that clashes", one + `message A { string x = 2; oneof kind { option (rotki.notifications.v1.discriminator) = "k"; B b = 1; } } message B { string x = 1; }`, `the key "x"`},
-		{"bare list of two", one + `message A { option (rotki.notifications.v1.shape) = SHAPE_BARE_LIST; repeated string s = 1; string t = 2; }`, "rules.A: a bare list"},
-		{"bare list of a scalar", one + `message A { option (rotki.notifications.v1.shape) = SHAPE_BARE_LIST; string s = 1; }`, "rules.A: a bare list"},
+		{"bare of two", one + `message A { option (rotki.notifications.v1.shape) = SHAPE_BARE; repeated string s = 1; string t = 2; }`, "rules.A: a bare message"},
+		{"bare that may be left out", one + `message A { option (rotki.notifications.v1.shape) = SHAPE_BARE; optional string s = 1; }`, "rules.A.s: a bare message"},
+		{"bare of itself", one + `message A { option (rotki.notifications.v1.shape) = SHAPE_BARE; repeated B b = 1; }
+			message B { option (rotki.notifications.v1.shape) = SHAPE_BARE; repeated A a = 1; }`, "cannot consist of itself"},
+		{"two values of one name", one + `message A { E e = 1; } enum E { E_UNSPECIFIED = 0; E_A = 1; E_B = 2 [(rotki.notifications.v1.json_value) = "a"]; }`, `would be "a"`},
 		{"tuple that may leave out", one + `message A { option (rotki.notifications.v1.shape) = SHAPE_TUPLE; optional string s = 1; }`, "rules.A.s: a tuple"},
 		{"plain nullable", one + `message A { string s = 1 [(rotki.notifications.v1.nullable) = true]; }`, "rules.A.s: only an optional"},
 		{"enum without unspecified", one + `message A { E e = 1; } enum E { E_RED = 0; }`, "rules.E"},

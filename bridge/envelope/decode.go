@@ -145,11 +145,8 @@ type decoder struct {
 
 func (d decoder) message(value jsontext.Value, p *message, m protoreflect.Message) *Error {
 	switch p.shape {
-	case notificationsv1.Shape_SHAPE_BARE_LIST:
-		if value.Kind() != '[' {
-			return wrongKind(value, "an array")
-		}
-		return d.list(value, p.fields[0], m)
+	case notificationsv1.Shape_SHAPE_BARE:
+		return d.field(value, p.fields[0], m)
 	case notificationsv1.Shape_SHAPE_TUPLE:
 		return d.tuple(value, p, m)
 	default:

@@ -47,7 +47,7 @@ func (p *message) encode(dst []byte, m protoreflect.Message) ([]byte, *Error) {
 		return dst, err
 	}
 	switch p.shape {
-	case notificationsv1.Shape_SHAPE_BARE_LIST:
+	case notificationsv1.Shape_SHAPE_BARE:
 		return p.fields[0].encode(dst, m)
 	case notificationsv1.Shape_SHAPE_TUPLE:
 		return p.encodeTuple(dst, m)

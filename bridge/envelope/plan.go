@@ -106,9 +106,17 @@ func (m *message) check() error {
 	switch m.shape {
 	case notificationsv1.Shape_SHAPE_UNSPECIFIED:
 		return m.checkKeys()
-	case notificationsv1.Shape_SHAPE_BARE_LIST:
-		if len(m.fields) != 1 || len(m.choices) != 0 || !m.fields[0].list {
-			return fmt.Errorf("%s: a bare list must have exactly one field, a repeated one", m.desc.FullName())
+	case notificationsv1.Shape_SHAPE_BARE:
+		if len(m.fields) != 1 || len(m.choices) != 0 {
+			return fmt.Errorf("%s: a bare message must have exactly one field", m.desc.FullName())
+		}
+		if m.fields[0].presence == omitted {
+			return fmt.Errorf("%s: a bare message cannot leave its field out; make it plain or nullable", m.fields[0].desc.FullName())
+		}
+		for inner := m.fields[0].message; inner != nil && inner.shape == m.shape && len(inner.fields) == 1; inner = inner.fields[0].message {
+			if inner == m {
+				return fmt.Errorf("%s: a bare message cannot consist of itself", m.desc.FullName())
+			}
 		}
 	case notificationsv1.Shape_SHAPE_TUPLE:
 		if len(m.choices) != 0 {
@@ -254,7 +262,11 @@ func compileEnum(ed protoreflect.EnumDescriptor) (*enum, error) {
 		if !ok || rest == "" {
 			return nil, fmt.Errorf("%s: an enum value's name must begin with %s", v.FullName(), prefix)
 		}
-		name := strings.ToLower(rest)
+		options, err := resolve(v.Options(), new(descriptorpb.EnumValueOptions))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", v.FullName(), err)
+		}
+		name := cmp.Or(proto.GetExtension(options, notificationsv1.E_JsonValue).(string), strings.ToLower(rest))
 		if _, taken := e.numbers[name]; taken {
 			return nil, fmt.Errorf("%s: two values would be %q in JSON", ed.FullName(), name)
 		}

@@ -54,6 +54,10 @@ func TestRules(t *testing.T) {
 		},
 		{"choice of nothing", `{"progress": {"idle": {}}}`, "progress", `{"total":0,"subtype":"idle"}`},
 		{"recursion", `{"tree": {"name": "a", "children": [{"name": "b"}]}}`, "tree", `{"name":"a","children":[{"name":"b","children":[]}]}`},
+		{"bare nullable, left out", `{"note": {}}`, "note", `{}`},
+		{"bare nullable, null", `{"note": {"text": {}}}`, "note", `{"text":null}`},
+		{"bare nullable, set", `{"note": {"text": {"value": ""}}}`, "note", `{"text":""}`},
+		{"enum value with a name of its own", `{"scalars": {"color": "COLOR_OFF_WHITE"}}`, "scalars", `{"i32":0,"i64":0,"u32":0,"u64":0,"f32":0,"f64":0,"flag":false,"text":"","color":"off white","colors":[],"numbers":[]}`},
 		{"empty object", `{"empty": {}}`, "empty", `{}`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

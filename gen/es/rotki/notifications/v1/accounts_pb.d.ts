@@ -2,7 +2,7 @@
 // @generated from file rotki/notifications/v1/accounts.proto (package rotki.notifications.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
@@ -57,4 +57,251 @@ export declare type EvmAddress = Message<"rotki.notifications.v1.EvmAddress"> & 
  * Use `create(EvmAddressSchema)` to create a new message.
  */
 export declare const EvmAddressSchema: GenMessage<EvmAddress>;
+
+/**
+ * EvmlikeAccountsDetection ends a run that looked for the user's addresses on other EVM-like chains. Its "data" is
+ * the array of accounts itself. Since rotki 1.33.0.
+ *
+ * @generated from message rotki.notifications.v1.EvmlikeAccountsDetection
+ */
+export declare type EvmlikeAccountsDetection = Message<"rotki.notifications.v1.EvmlikeAccountsDetection"> & {
+  /**
+   * The accounts that were found, possibly none: every run ends with this notification.
+   *
+   * @generated from field: repeated rotki.notifications.v1.EvmlikeAccount accounts = 1;
+   */
+  accounts: EvmlikeAccount[];
+};
+
+/**
+ * Describes the message rotki.notifications.v1.EvmlikeAccountsDetection.
+ * Use `create(EvmlikeAccountsDetectionSchema)` to create a new message.
+ */
+export declare const EvmlikeAccountsDetectionSchema: GenMessage<EvmlikeAccountsDetection>;
+
+/**
+ * EvmlikeAccount is an address that was found active on a chain.
+ *
+ * @generated from message rotki.notifications.v1.EvmlikeAccount
+ */
+export declare type EvmlikeAccount = Message<"rotki.notifications.v1.EvmlikeAccount"> & {
+  /**
+   * The chain's key: its code in lower case. Examples: "optimism", "zksync_lite".
+   *
+   * @generated from field: string chain = 1;
+   */
+  chain: string;
+
+  /**
+   * The checksummed address. Example: "0x4bBa290826C253BD854121346c370a9886d1bC26".
+   *
+   * @generated from field: string address = 2;
+   */
+  address: string;
+};
+
+/**
+ * Describes the message rotki.notifications.v1.EvmlikeAccount.
+ * Use `create(EvmlikeAccountSchema)` to create a new message.
+ */
+export declare const EvmlikeAccountSchema: GenMessage<EvmlikeAccount>;
+
+/**
+ * RefreshBalances asks the frontend to query balances anew. Since rotki 1.28.0.
+ *
+ * @generated from message rotki.notifications.v1.RefreshBalances
+ */
+export declare type RefreshBalances = Message<"rotki.notifications.v1.RefreshBalances"> & {
+  /**
+   * Required: which balances.
+   *
+   * @generated from field: rotki.notifications.v1.RefreshBalancesType type = 1;
+   */
+  type: RefreshBalancesType;
+
+  /**
+   * Required: the chain. rotki's document names two chains; the backend sends any EVM chain, and the frontend refuses
+   * every chain that is not in this enum.
+   *
+   * @generated from field: rotki.notifications.v1.RefreshBalancesChain blockchain = 2;
+   */
+  blockchain: RefreshBalancesChain;
+};
+
+/**
+ * Describes the message rotki.notifications.v1.RefreshBalances.
+ * Use `create(RefreshBalancesSchema)` to create a new message.
+ */
+export declare const RefreshBalancesSchema: GenMessage<RefreshBalances>;
+
+/**
+ * RefreshBalancesType is which balances to query.
+ *
+ * @generated from enum rotki.notifications.v1.RefreshBalancesType
+ */
+export enum RefreshBalancesType {
+  /**
+   * Refused: there is always a type.
+   *
+   * @generated from enum value: REFRESH_BALANCES_TYPE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The balances on one blockchain: "blockchain_balances" on the wire.
+   *
+   * @generated from enum value: REFRESH_BALANCES_TYPE_BLOCKCHAIN_BALANCES = 1;
+   */
+  BLOCKCHAIN_BALANCES = 1,
+}
+
+/**
+ * Describes the enum rotki.notifications.v1.RefreshBalancesType.
+ */
+export declare const RefreshBalancesTypeSchema: GenEnum<RefreshBalancesType>;
+
+/**
+ * RefreshBalancesChain is a chain whose balances the frontend can refresh, by its key: the code in lower case.
+ *
+ * @generated from enum rotki.notifications.v1.RefreshBalancesChain
+ */
+export enum RefreshBalancesChain {
+  /**
+   * Refused: there is always a chain.
+   *
+   * @generated from enum value: REFRESH_BALANCES_CHAIN_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Ethereum: "eth" on the wire.
+   *
+   * @generated from enum value: REFRESH_BALANCES_CHAIN_ETH = 1;
+   */
+  ETH = 1,
+
+  /**
+   * Ethereum staking: "eth2" on the wire.
+   *
+   * @generated from enum value: REFRESH_BALANCES_CHAIN_ETH2 = 2;
+   */
+  ETH2 = 2,
+
+  /**
+   * Bitcoin: "btc" on the wire.
+   *
+   * @generated from enum value: REFRESH_BALANCES_CHAIN_BTC = 3;
+   */
+  BTC = 3,
+
+  /**
+   * Bitcoin Cash: "bch" on the wire.
+   *
+   * @generated from enum value: REFRESH_BALANCES_CHAIN_BCH = 4;
+   */
+  BCH = 4,
+
+  /**
+   * Kusama: "ksm" on the wire.
+   *
+   * @generated from enum value: REFRESH_BALANCES_CHAIN_KSM = 5;
+   */
+  KSM = 5,
+
+  /**
+   * Polkadot: "dot" on the wire.
+   *
+   * @generated from enum value: REFRESH_BALANCES_CHAIN_DOT = 6;
+   */
+  DOT = 6,
+
+  /**
+   * Solana: "solana" on the wire.
+   *
+   * @generated from enum value: REFRESH_BALANCES_CHAIN_SOLANA = 7;
+   */
+  SOLANA = 7,
+
+  /**
+   * Binance Smart Chain: "binance_sc" on the wire.
+   *
+   * @generated from enum value: REFRESH_BALANCES_CHAIN_BINANCE_SC = 8;
+   */
+  BINANCE_SC = 8,
+
+  /**
+   * Avalanche: "avax" on the wire.
+   *
+   * @generated from enum value: REFRESH_BALANCES_CHAIN_AVAX = 9;
+   */
+  AVAX = 9,
+
+  /**
+   * Optimism: "optimism" on the wire.
+   *
+   * @generated from enum value: REFRESH_BALANCES_CHAIN_OPTIMISM = 10;
+   */
+  OPTIMISM = 10,
+
+  /**
+   * Polygon PoS: "polygon_pos" on the wire.
+   *
+   * @generated from enum value: REFRESH_BALANCES_CHAIN_POLYGON_POS = 11;
+   */
+  POLYGON_POS = 11,
+
+  /**
+   * Arbitrum One: "arbitrum_one" on the wire.
+   *
+   * @generated from enum value: REFRESH_BALANCES_CHAIN_ARBITRUM_ONE = 12;
+   */
+  ARBITRUM_ONE = 12,
+
+  /**
+   * Base: "base" on the wire.
+   *
+   * @generated from enum value: REFRESH_BALANCES_CHAIN_BASE = 13;
+   */
+  BASE = 13,
+
+  /**
+   * Gnosis: "gnosis" on the wire.
+   *
+   * @generated from enum value: REFRESH_BALANCES_CHAIN_GNOSIS = 14;
+   */
+  GNOSIS = 14,
+
+  /**
+   * Scroll: "scroll" on the wire.
+   *
+   * @generated from enum value: REFRESH_BALANCES_CHAIN_SCROLL = 15;
+   */
+  SCROLL = 15,
+
+  /**
+   * Monad: "monad" on the wire.
+   *
+   * @generated from enum value: REFRESH_BALANCES_CHAIN_MONAD = 16;
+   */
+  MONAD = 16,
+
+  /**
+   * zkSync Lite: "zksync_lite" on the wire.
+   *
+   * @generated from enum value: REFRESH_BALANCES_CHAIN_ZKSYNC_LITE = 17;
+   */
+  ZKSYNC_LITE = 17,
+
+  /**
+   * Hyperliquid: "hyperliquid" on the wire.
+   *
+   * @generated from enum value: REFRESH_BALANCES_CHAIN_HYPERLIQUID = 18;
+   */
+  HYPERLIQUID = 18,
+}
+
+/**
+ * Describes the enum rotki.notifications.v1.RefreshBalancesChain.
+ */
+export declare const RefreshBalancesChainSchema: GenEnum<RefreshBalancesChain>;
 

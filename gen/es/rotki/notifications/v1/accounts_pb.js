@@ -2,14 +2,14 @@
 // @generated from file rotki/notifications/v1/accounts.proto (package rotki.notifications.v1, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
 import { file_rotki_notifications_v1_wire } from "./wire_pb.js";
 
 /**
  * Describes the file rotki/notifications/v1/accounts.proto.
  */
 export const file_rotki_notifications_v1_accounts = /*@__PURE__*/
-  fileDesc("CiVyb3RraS9ub3RpZmljYXRpb25zL3YxL2FjY291bnRzLnByb3RvEhZyb3RraS5ub3RpZmljYXRpb25zLnYxIlIKE0V2bUFkZHJlc3NNaWdyYXRpb24SNQoJYWRkcmVzc2VzGAEgAygLMiIucm90a2kubm90aWZpY2F0aW9ucy52MS5Fdm1BZGRyZXNzOgTI8xgBIjAKCkV2bUFkZHJlc3MSEQoJZXZtX2NoYWluGAEgASgJEg8KB2FkZHJlc3MYAiABKAlCVFpSZ2l0aHViLmNvbS9yb3RraS9ub3RpZmljYXRpb24tYnJpZGdlL2dlbi9nby9yb3RraS9ub3RpZmljYXRpb25zL3YxO25vdGlmaWNhdGlvbnN2MWIGcHJvdG8z", [file_rotki_notifications_v1_wire]);
+  fileDesc("CiVyb3RraS9ub3RpZmljYXRpb25zL3YxL2FjY291bnRzLnByb3RvEhZyb3RraS5ub3RpZmljYXRpb25zLnYxIlIKE0V2bUFkZHJlc3NNaWdyYXRpb24SNQoJYWRkcmVzc2VzGAEgAygLMiIucm90a2kubm90aWZpY2F0aW9ucy52MS5Fdm1BZGRyZXNzOgTI8xgBIjAKCkV2bUFkZHJlc3MSEQoJZXZtX2NoYWluGAEgASgJEg8KB2FkZHJlc3MYAiABKAkiWgoYRXZtbGlrZUFjY291bnRzRGV0ZWN0aW9uEjgKCGFjY291bnRzGAEgAygLMiYucm90a2kubm90aWZpY2F0aW9ucy52MS5Fdm1saWtlQWNjb3VudDoEyPMYASIwCg5Fdm1saWtlQWNjb3VudBINCgVjaGFpbhgBIAEoCRIPCgdhZGRyZXNzGAIgASgJIo4BCg9SZWZyZXNoQmFsYW5jZXMSOQoEdHlwZRgBIAEoDjIrLnJvdGtpLm5vdGlmaWNhdGlvbnMudjEuUmVmcmVzaEJhbGFuY2VzVHlwZRJACgpibG9ja2NoYWluGAIgASgOMiwucm90a2kubm90aWZpY2F0aW9ucy52MS5SZWZyZXNoQmFsYW5jZXNDaGFpbiprChNSZWZyZXNoQmFsYW5jZXNUeXBlEiUKIVJFRlJFU0hfQkFMQU5DRVNfVFlQRV9VTlNQRUNJRklFRBAAEi0KKVJFRlJFU0hfQkFMQU5DRVNfVFlQRV9CTE9DS0NIQUlOX0JBTEFOQ0VTEAEquQUKFFJlZnJlc2hCYWxhbmNlc0NoYWluEiYKIlJFRlJFU0hfQkFMQU5DRVNfQ0hBSU5fVU5TUEVDSUZJRUQQABIeChpSRUZSRVNIX0JBTEFOQ0VTX0NIQUlOX0VUSBABEh8KG1JFRlJFU0hfQkFMQU5DRVNfQ0hBSU5fRVRIMhACEh4KGlJFRlJFU0hfQkFMQU5DRVNfQ0hBSU5fQlRDEAMSHgoaUkVGUkVTSF9CQUxBTkNFU19DSEFJTl9CQ0gQBBIeChpSRUZSRVNIX0JBTEFOQ0VTX0NIQUlOX0tTTRAFEh4KGlJFRlJFU0hfQkFMQU5DRVNfQ0hBSU5fRE9UEAYSIQodUkVGUkVTSF9CQUxBTkNFU19DSEFJTl9TT0xBTkEQBxIlCiFSRUZSRVNIX0JBTEFOQ0VTX0NIQUlOX0JJTkFOQ0VfU0MQCBIfChtSRUZSRVNIX0JBTEFOQ0VTX0NIQUlOX0FWQVgQCRIjCh9SRUZSRVNIX0JBTEFOQ0VTX0NIQUlOX09QVElNSVNNEAoSJgoiUkVGUkVTSF9CQUxBTkNFU19DSEFJTl9QT0xZR09OX1BPUxALEicKI1JFRlJFU0hfQkFMQU5DRVNfQ0hBSU5fQVJCSVRSVU1fT05FEAwSHwobUkVGUkVTSF9CQUxBTkNFU19DSEFJTl9CQVNFEA0SIQodUkVGUkVTSF9CQUxBTkNFU19DSEFJTl9HTk9TSVMQDhIhCh1SRUZSRVNIX0JBTEFOQ0VTX0NIQUlOX1NDUk9MTBAPEiAKHFJFRlJFU0hfQkFMQU5DRVNfQ0hBSU5fTU9OQUQQEBImCiJSRUZSRVNIX0JBTEFOQ0VTX0NIQUlOX1pLU1lOQ19MSVRFEBESJgoiUkVGUkVTSF9CQUxBTkNFU19DSEFJTl9IWVBFUkxJUVVJRBASQlRaUmdpdGh1Yi5jb20vcm90a2kvbm90aWZpY2F0aW9uLWJyaWRnZS9nZW4vZ28vcm90a2kvbm90aWZpY2F0aW9ucy92MTtub3RpZmljYXRpb25zdjFiBnByb3RvMw", [file_rotki_notifications_v1_wire]);
 
 /**
  * Describes the message rotki.notifications.v1.EvmAddressMigration.
@@ -24,4 +24,53 @@ export const EvmAddressMigrationSchema = /*@__PURE__*/
  */
 export const EvmAddressSchema = /*@__PURE__*/
   messageDesc(file_rotki_notifications_v1_accounts, 1);
+
+/**
+ * Describes the message rotki.notifications.v1.EvmlikeAccountsDetection.
+ * Use `create(EvmlikeAccountsDetectionSchema)` to create a new message.
+ */
+export const EvmlikeAccountsDetectionSchema = /*@__PURE__*/
+  messageDesc(file_rotki_notifications_v1_accounts, 2);
+
+/**
+ * Describes the message rotki.notifications.v1.EvmlikeAccount.
+ * Use `create(EvmlikeAccountSchema)` to create a new message.
+ */
+export const EvmlikeAccountSchema = /*@__PURE__*/
+  messageDesc(file_rotki_notifications_v1_accounts, 3);
+
+/**
+ * Describes the message rotki.notifications.v1.RefreshBalances.
+ * Use `create(RefreshBalancesSchema)` to create a new message.
+ */
+export const RefreshBalancesSchema = /*@__PURE__*/
+  messageDesc(file_rotki_notifications_v1_accounts, 4);
+
+/**
+ * Describes the enum rotki.notifications.v1.RefreshBalancesType.
+ */
+export const RefreshBalancesTypeSchema = /*@__PURE__*/
+  enumDesc(file_rotki_notifications_v1_accounts, 0);
+
+/**
+ * RefreshBalancesType is which balances to query.
+ *
+ * @generated from enum rotki.notifications.v1.RefreshBalancesType
+ */
+export const RefreshBalancesType = /*@__PURE__*/
+  tsEnum(RefreshBalancesTypeSchema);
+
+/**
+ * Describes the enum rotki.notifications.v1.RefreshBalancesChain.
+ */
+export const RefreshBalancesChainSchema = /*@__PURE__*/
+  enumDesc(file_rotki_notifications_v1_accounts, 1);
+
+/**
+ * RefreshBalancesChain is a chain whose balances the frontend can refresh, by its key: the code in lower case.
+ *
+ * @generated from enum rotki.notifications.v1.RefreshBalancesChain
+ */
+export const RefreshBalancesChain = /*@__PURE__*/
+  tsEnum(RefreshBalancesChainSchema);
 

@@ -78,3 +78,177 @@ export declare type CurrentUpgrade = Message<"rotki.notifications.v1.CurrentUpgr
  */
 export declare const CurrentUpgradeSchema: GenMessage<CurrentUpgrade>;
 
+/**
+ * DbUpgradeStatus tells how far the upgrade of a user's database has come. Since rotki 1.27.0; it is what
+ * login_status became.
+ *
+ * @generated from message rotki.notifications.v1.DbUpgradeStatus
+ */
+export declare type DbUpgradeStatus = Message<"rotki.notifications.v1.DbUpgradeStatus"> & {
+  /**
+   * Version of the database before any upgrade began. Example: 26.
+   *
+   * @generated from field: uint64 start_version = 1;
+   */
+  startVersion: bigint;
+
+  /**
+   * Version at which the upgrade will be finished. Example: 35.
+   *
+   * @generated from field: uint64 target_version = 2;
+   */
+  targetVersion: bigint;
+
+  /**
+   * Required: the upgrade that is running.
+   *
+   * @generated from field: rotki.notifications.v1.CurrentDbUpgrade current_upgrade = 3;
+   */
+  currentUpgrade?: CurrentDbUpgrade | undefined;
+};
+
+/**
+ * Describes the message rotki.notifications.v1.DbUpgradeStatus.
+ * Use `create(DbUpgradeStatusSchema)` to create a new message.
+ */
+export declare const DbUpgradeStatusSchema: GenMessage<DbUpgradeStatus>;
+
+/**
+ * CurrentDbUpgrade is the upgrade to the next version of the database.
+ *
+ * @generated from message rotki.notifications.v1.CurrentDbUpgrade
+ */
+export declare type CurrentDbUpgrade = Message<"rotki.notifications.v1.CurrentDbUpgrade"> & {
+  /**
+   * Version to which the running upgrade leads. Example: 30.
+   *
+   * @generated from field: uint64 to_version = 1;
+   */
+  toVersion: bigint;
+
+  /**
+   * Steps that the running upgrade consists of; 0 in the first message of a round. Example: 8.
+   *
+   * @generated from field: uint64 total_steps = 2;
+   */
+  totalSteps: bigint;
+
+  /**
+   * Step that the upgrade is at; 0 in the first message of a round. Example: 5.
+   *
+   * @generated from field: uint64 current_step = 3;
+   */
+  currentStep: bigint;
+
+  /**
+   * What the step does; null in the first message of a round. rotki's document leaves the key out of its sample; the
+   * backend always sends it, and the frontend requires it.
+   *
+   * @generated from field: optional string description = 4;
+   */
+  description?: string | undefined;
+};
+
+/**
+ * Describes the message rotki.notifications.v1.CurrentDbUpgrade.
+ * Use `create(CurrentDbUpgradeSchema)` to create a new message.
+ */
+export declare const CurrentDbUpgradeSchema: GenMessage<CurrentDbUpgrade>;
+
+/**
+ * DataMigrationStatus tells how far the migrations of a user's data have come. Since rotki 1.27.0.
+ *
+ * @generated from message rotki.notifications.v1.DataMigrationStatus
+ */
+export declare type DataMigrationStatus = Message<"rotki.notifications.v1.DataMigrationStatus"> & {
+  /**
+   * The last migration that was done before this round. Example: 1.
+   *
+   * @generated from field: uint64 start_version = 1;
+   */
+  startVersion: bigint;
+
+  /**
+   * The last migration of this round. Example: 8.
+   *
+   * @generated from field: uint64 target_version = 2;
+   */
+  targetVersion: bigint;
+
+  /**
+   * Required: the migration that is running.
+   *
+   * @generated from field: rotki.notifications.v1.CurrentMigration current_migration = 3;
+   */
+  currentMigration?: CurrentMigration | undefined;
+};
+
+/**
+ * Describes the message rotki.notifications.v1.DataMigrationStatus.
+ * Use `create(DataMigrationStatusSchema)` to create a new message.
+ */
+export declare const DataMigrationStatusSchema: GenMessage<DataMigrationStatus>;
+
+/**
+ * CurrentMigration is one migration.
+ *
+ * @generated from message rotki.notifications.v1.CurrentMigration
+ */
+export declare type CurrentMigration = Message<"rotki.notifications.v1.CurrentMigration"> & {
+  /**
+   * The migration's number. Example: 8.
+   *
+   * @generated from field: uint64 version = 1;
+   */
+  version: bigint;
+
+  /**
+   * Steps that the migration consists of; 0 in the first message of a round. Example: 20.
+   *
+   * @generated from field: uint64 total_steps = 2;
+   */
+  totalSteps: bigint;
+
+  /**
+   * Step that the migration is at; 0 in the first message of a round. Example: 3.
+   *
+   * @generated from field: uint64 current_step = 3;
+   */
+  currentStep: bigint;
+
+  /**
+   * What the step does, null when there is nothing to say.
+   * Example: "Checking 0xbd96cDCc6Ae1ffB73ace84E16601E1CF909D5749 EVM chain activity".
+   *
+   * @generated from field: optional string description = 4;
+   */
+  description?: string | undefined;
+};
+
+/**
+ * Describes the message rotki.notifications.v1.CurrentMigration.
+ * Use `create(CurrentMigrationSchema)` to create a new message.
+ */
+export declare const CurrentMigrationSchema: GenMessage<CurrentMigration>;
+
+/**
+ * SolanaTokensMigration tells which Solana tokens the user must move to new identifiers. Since rotki 1.40.0. rotki's
+ * document shows it under progress_updates; it has a type of its own.
+ *
+ * @generated from message rotki.notifications.v1.SolanaTokensMigration
+ */
+export declare type SolanaTokensMigration = Message<"rotki.notifications.v1.SolanaTokensMigration"> & {
+  /**
+   * The old identifiers. rotki does not send an empty list. Example: ["HODL", "TRUMP"].
+   *
+   * @generated from field: repeated string identifiers = 1;
+   */
+  identifiers: string[];
+};
+
+/**
+ * Describes the message rotki.notifications.v1.SolanaTokensMigration.
+ * Use `create(SolanaTokensMigrationSchema)` to create a new message.
+ */
+export declare const SolanaTokensMigrationSchema: GenMessage<SolanaTokensMigration>;
+

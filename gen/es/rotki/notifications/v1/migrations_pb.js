@@ -3,12 +3,13 @@
 /* eslint-disable */
 
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { file_rotki_notifications_v1_wire } from "./wire_pb.js";
 
 /**
  * Describes the file rotki/notifications/v1/migrations.proto.
  */
 export const file_rotki_notifications_v1_migrations = /*@__PURE__*/
-  fileDesc("Cidyb3RraS9ub3RpZmljYXRpb25zL3YxL21pZ3JhdGlvbnMucHJvdG8SFnJvdGtpLm5vdGlmaWNhdGlvbnMudjEigwEKC0xvZ2luU3RhdHVzEhgKEHN0YXJ0X2RiX3ZlcnNpb24YASABKA0SGQoRdGFyZ2V0X2RiX3ZlcnNpb24YAiABKA0SPwoPY3VycmVudF91cGdyYWRlGAMgASgLMiYucm90a2kubm90aWZpY2F0aW9ucy52MS5DdXJyZW50VXBncmFkZSJUCg5DdXJyZW50VXBncmFkZRIXCg9mcm9tX2RiX3ZlcnNpb24YASABKA0SEwoLdG90YWxfc3RlcHMYAiABKA0SFAoMY3VycmVudF9zdGVwGAMgASgNQlRaUmdpdGh1Yi5jb20vcm90a2kvbm90aWZpY2F0aW9uLWJyaWRnZS9nZW4vZ28vcm90a2kvbm90aWZpY2F0aW9ucy92MTtub3RpZmljYXRpb25zdjFiBnByb3RvMw");
+  fileDesc("Cidyb3RraS9ub3RpZmljYXRpb25zL3YxL21pZ3JhdGlvbnMucHJvdG8SFnJvdGtpLm5vdGlmaWNhdGlvbnMudjEigwEKC0xvZ2luU3RhdHVzEhgKEHN0YXJ0X2RiX3ZlcnNpb24YASABKA0SGQoRdGFyZ2V0X2RiX3ZlcnNpb24YAiABKA0SPwoPY3VycmVudF91cGdyYWRlGAMgASgLMiYucm90a2kubm90aWZpY2F0aW9ucy52MS5DdXJyZW50VXBncmFkZSJUCg5DdXJyZW50VXBncmFkZRIXCg9mcm9tX2RiX3ZlcnNpb24YASABKA0SEwoLdG90YWxfc3RlcHMYAiABKA0SFAoMY3VycmVudF9zdGVwGAMgASgNIoMBCg9EYlVwZ3JhZGVTdGF0dXMSFQoNc3RhcnRfdmVyc2lvbhgBIAEoBBIWCg50YXJnZXRfdmVyc2lvbhgCIAEoBBJBCg9jdXJyZW50X3VwZ3JhZGUYAyABKAsyKC5yb3RraS5ub3RpZmljYXRpb25zLnYxLkN1cnJlbnREYlVwZ3JhZGUigQEKEEN1cnJlbnREYlVwZ3JhZGUSEgoKdG9fdmVyc2lvbhgBIAEoBBITCgt0b3RhbF9zdGVwcxgCIAEoBBIUCgxjdXJyZW50X3N0ZXAYAyABKAQSHgoLZGVzY3JpcHRpb24YBCABKAlCBMjzGAFIAIgBAUIOCgxfZGVzY3JpcHRpb24iiQEKE0RhdGFNaWdyYXRpb25TdGF0dXMSFQoNc3RhcnRfdmVyc2lvbhgBIAEoBBIWCg50YXJnZXRfdmVyc2lvbhgCIAEoBBJDChFjdXJyZW50X21pZ3JhdGlvbhgDIAEoCzIoLnJvdGtpLm5vdGlmaWNhdGlvbnMudjEuQ3VycmVudE1pZ3JhdGlvbiJ+ChBDdXJyZW50TWlncmF0aW9uEg8KB3ZlcnNpb24YASABKAQSEwoLdG90YWxfc3RlcHMYAiABKAQSFAoMY3VycmVudF9zdGVwGAMgASgEEh4KC2Rlc2NyaXB0aW9uGAQgASgJQgTI8xgBSACIAQFCDgoMX2Rlc2NyaXB0aW9uIiwKFVNvbGFuYVRva2Vuc01pZ3JhdGlvbhITCgtpZGVudGlmaWVycxgBIAMoCUJUWlJnaXRodWIuY29tL3JvdGtpL25vdGlmaWNhdGlvbi1icmlkZ2UvZ2VuL2dvL3JvdGtpL25vdGlmaWNhdGlvbnMvdjE7bm90aWZpY2F0aW9uc3YxYgZwcm90bzM", [file_rotki_notifications_v1_wire]);
 
 /**
  * Describes the message rotki.notifications.v1.LoginStatus.
@@ -23,4 +24,39 @@ export const LoginStatusSchema = /*@__PURE__*/
  */
 export const CurrentUpgradeSchema = /*@__PURE__*/
   messageDesc(file_rotki_notifications_v1_migrations, 1);
+
+/**
+ * Describes the message rotki.notifications.v1.DbUpgradeStatus.
+ * Use `create(DbUpgradeStatusSchema)` to create a new message.
+ */
+export const DbUpgradeStatusSchema = /*@__PURE__*/
+  messageDesc(file_rotki_notifications_v1_migrations, 2);
+
+/**
+ * Describes the message rotki.notifications.v1.CurrentDbUpgrade.
+ * Use `create(CurrentDbUpgradeSchema)` to create a new message.
+ */
+export const CurrentDbUpgradeSchema = /*@__PURE__*/
+  messageDesc(file_rotki_notifications_v1_migrations, 3);
+
+/**
+ * Describes the message rotki.notifications.v1.DataMigrationStatus.
+ * Use `create(DataMigrationStatusSchema)` to create a new message.
+ */
+export const DataMigrationStatusSchema = /*@__PURE__*/
+  messageDesc(file_rotki_notifications_v1_migrations, 4);
+
+/**
+ * Describes the message rotki.notifications.v1.CurrentMigration.
+ * Use `create(CurrentMigrationSchema)` to create a new message.
+ */
+export const CurrentMigrationSchema = /*@__PURE__*/
+  messageDesc(file_rotki_notifications_v1_migrations, 5);
+
+/**
+ * Describes the message rotki.notifications.v1.SolanaTokensMigration.
+ * Use `create(SolanaTokensMigrationSchema)` to create a new message.
+ */
+export const SolanaTokensMigrationSchema = /*@__PURE__*/
+  messageDesc(file_rotki_notifications_v1_migrations, 6);
 

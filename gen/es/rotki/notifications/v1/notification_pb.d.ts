@@ -5,9 +5,14 @@
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 import type { BalanceSnapshotError, Legacy } from "./errors_pb.js";
-import type { LoginStatus } from "./migrations_pb.js";
-import type { EvmAddressMigration } from "./accounts_pb.js";
-import type { NewEvmTokenDetected } from "./tokens_pb.js";
+import type { DataMigrationStatus, DbUpgradeStatus, LoginStatus, SolanaTokensMigration } from "./migrations_pb.js";
+import type { EvmAddressMigration, EvmlikeAccountsDetection, RefreshBalances } from "./accounts_pb.js";
+import type { NewEvmTokenDetected, NewTokenDetected } from "./tokens_pb.js";
+import type { DatabaseUploadProgress, DatabaseUploadResult, PremiumStatusUpdate } from "./premium_pb.js";
+import type { AccountingRuleConflict, EvmTransactionStatus, HistoryEventsStatus, InternalTxFixed, NegativeBalanceDetected, TransactionStatus, UnmatchedAssetMovements, UnmatchedBridgeTransactions } from "./history_pb.js";
+import type { BinancePairsMissing, ExchangeUnknownAsset, GnosispaySessionkeyExpired, MissingApiKey, MoneriumSessionkeyExpired, NoAvailableIndexers } from "./services_pb.js";
+import type { CalendarReminder } from "./calendar_pb.js";
+import type { ProgressUpdates } from "./progress_pb.js";
 
 /**
  * Describes the file rotki/notifications/v1/notification.proto.
@@ -69,6 +74,206 @@ export declare type Notification = Message<"rotki.notifications.v1.Notification"
      */
     value: NewEvmTokenDetected;
     case: "newEvmTokenDetected";
+  } | {
+    /**
+     * How the user's premium subscription stands.
+     *
+     * @generated from field: rotki.notifications.v1.PremiumStatusUpdate premium_status_update = 6;
+     */
+    value: PremiumStatusUpdate;
+    case: "premiumStatusUpdate";
+  } | {
+    /**
+     * Progress of the database upgrade.
+     *
+     * @generated from field: rotki.notifications.v1.DbUpgradeStatus db_upgrade_status = 7;
+     */
+    value: DbUpgradeStatus;
+    case: "dbUpgradeStatus";
+  } | {
+    /**
+     * Progress of the data migrations.
+     *
+     * @generated from field: rotki.notifications.v1.DataMigrationStatus data_migration_status = 8;
+     */
+    value: DataMigrationStatus;
+    case: "dataMigrationStatus";
+  } | {
+    /**
+     * Accounts were looked for on other EVM-like chains.
+     *
+     * @generated from field: rotki.notifications.v1.EvmlikeAccountsDetection evmlike_accounts_detection = 9;
+     */
+    value: EvmlikeAccountsDetection;
+    case: "evmlikeAccountsDetection";
+  } | {
+    /**
+     * A new token was found.
+     *
+     * @generated from field: rotki.notifications.v1.NewTokenDetected new_token_detected = 10;
+     */
+    value: NewTokenDetected;
+    case: "newTokenDetected";
+  } | {
+    /**
+     * Progress of a query of transactions.
+     *
+     * @generated from field: rotki.notifications.v1.TransactionStatus transaction_status = 11;
+     */
+    value: TransactionStatus;
+    case: "transactionStatus";
+  } | {
+    /**
+     * Progress of a query of EVM transactions, for frontends before rotki 1.40.0.
+     *
+     * @generated from field: rotki.notifications.v1.EvmTransactionStatus evm_transaction_status = 12;
+     */
+    value: EvmTransactionStatus;
+    case: "evmTransactionStatus";
+  } | {
+    /**
+     * A service wants a key of the user's.
+     *
+     * @generated from field: rotki.notifications.v1.MissingApiKey missing_api_key = 13;
+     */
+    value: MissingApiKey;
+    case: "missingApiKey";
+  } | {
+    /**
+     * Progress of a query of an exchange's history.
+     *
+     * @generated from field: rotki.notifications.v1.HistoryEventsStatus history_events_status = 14;
+     */
+    value: HistoryEventsStatus;
+    case: "historyEventsStatus";
+  } | {
+    /**
+     * Balances should be queried anew.
+     *
+     * @generated from field: rotki.notifications.v1.RefreshBalances refresh_balances = 15;
+     */
+    value: RefreshBalances;
+    case: "refreshBalances";
+  } | {
+    /**
+     * The upload of the database has ended.
+     *
+     * @generated from field: rotki.notifications.v1.DatabaseUploadResult database_upload_result = 16;
+     */
+    value: DatabaseUploadResult;
+    case: "databaseUploadResult";
+  } | {
+    /**
+     * Progress of the upload of the database.
+     *
+     * @generated from field: rotki.notifications.v1.DatabaseUploadProgress database_upload_progress = 17;
+     */
+    value: DatabaseUploadProgress;
+    case: "databaseUploadProgress";
+  } | {
+    /**
+     * Accounting rules conflict.
+     *
+     * @generated from field: rotki.notifications.v1.AccountingRuleConflict accounting_rule_conflict = 18;
+     */
+    value: AccountingRuleConflict;
+    case: "accountingRuleConflict";
+  } | {
+    /**
+     * An event in the calendar is near.
+     *
+     * @generated from field: rotki.notifications.v1.CalendarReminder calendar_reminder = 19;
+     */
+    value: CalendarReminder;
+    case: "calendarReminder";
+  } | {
+    /**
+     * An exchange named an asset that rotki does not know.
+     *
+     * @generated from field: rotki.notifications.v1.ExchangeUnknownAsset exchange_unknown_asset = 20;
+     */
+    value: ExchangeUnknownAsset;
+    case: "exchangeUnknownAsset";
+  } | {
+    /**
+     * Progress of a long task.
+     *
+     * @generated from field: rotki.notifications.v1.ProgressUpdates progress_updates = 21;
+     */
+    value: ProgressUpdates;
+    case: "progressUpdates";
+  } | {
+    /**
+     * The user must sign in with Gnosis Pay again.
+     *
+     * @generated from field: rotki.notifications.v1.GnosispaySessionkeyExpired gnosispay_sessionkey_expired = 22;
+     */
+    value: GnosispaySessionkeyExpired;
+    case: "gnosispaySessionkeyExpired";
+  } | {
+    /**
+     * The user must sign in with Monerium again.
+     *
+     * @generated from field: rotki.notifications.v1.MoneriumSessionkeyExpired monerium_sessionkey_expired = 23;
+     */
+    value: MoneriumSessionkeyExpired;
+    case: "moneriumSessionkeyExpired";
+  } | {
+    /**
+     * Solana tokens must be moved to new identifiers.
+     *
+     * @generated from field: rotki.notifications.v1.SolanaTokensMigration solana_tokens_migration = 24;
+     */
+    value: SolanaTokensMigration;
+    case: "solanaTokensMigration";
+  } | {
+    /**
+     * No market pairs of a Binance connection are chosen.
+     *
+     * @generated from field: rotki.notifications.v1.BinancePairsMissing binance_pairs_missing = 25;
+     */
+    value: BinancePairsMissing;
+    case: "binancePairsMissing";
+  } | {
+    /**
+     * Asset movements lack their other half.
+     *
+     * @generated from field: rotki.notifications.v1.UnmatchedAssetMovements unmatched_asset_movements = 26;
+     */
+    value: UnmatchedAssetMovements;
+    case: "unmatchedAssetMovements";
+  } | {
+    /**
+     * Bridge transactions lack their other half.
+     *
+     * @generated from field: rotki.notifications.v1.UnmatchedBridgeTransactions unmatched_bridge_transactions = 27;
+     */
+    value: UnmatchedBridgeTransactions;
+    case: "unmatchedBridgeTransactions";
+  } | {
+    /**
+     * A balance would become negative.
+     *
+     * @generated from field: rotki.notifications.v1.NegativeBalanceDetected negative_balance_detected = 28;
+     */
+    value: NegativeBalanceDetected;
+    case: "negativeBalanceDetected";
+  } | {
+    /**
+     * An internal transaction was repaired.
+     *
+     * @generated from field: rotki.notifications.v1.InternalTxFixed internal_tx_fixed = 29;
+     */
+    value: InternalTxFixed;
+    case: "internalTxFixed";
+  } | {
+    /**
+     * No indexer for a chain answers.
+     *
+     * @generated from field: rotki.notifications.v1.NoAvailableIndexers no_available_indexers = 30;
+     */
+    value: NoAvailableIndexers;
+    case: "noAvailableIndexers";
   } | { case: undefined; value?: undefined };
 };
 

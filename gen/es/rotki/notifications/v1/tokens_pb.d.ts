@@ -2,7 +2,7 @@
 // @generated from file rotki/notifications/v1/tokens.proto (package rotki.notifications.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
@@ -50,4 +50,108 @@ export declare type DetectedToken = Message<"rotki.notifications.v1.DetectedToke
  * Use `create(DetectedTokenSchema)` to create a new message.
  */
 export declare const DetectedTokenSchema: GenMessage<DetectedToken>;
+
+/**
+ * NewTokenDetected tells of one token that was found, and added to the database. Since rotki 1.41.0, in which it
+ * replaced new_evm_token_detected.
+ *
+ * @generated from message rotki.notifications.v1.NewTokenDetected
+ */
+export declare type NewTokenDetected = Message<"rotki.notifications.v1.NewTokenDetected"> & {
+  /**
+   * The token's identifier. Example: "eip155:1/erc20:0x76dc5F01A1977F37b483F2C5b06618ed8FcA898C".
+   *
+   * @generated from field: string token_identifier = 1;
+   */
+  tokenIdentifier: string;
+
+  /**
+   * Required: what kind of token. The backend always sends it; the frontend would take its absence for "evm".
+   *
+   * @generated from field: rotki.notifications.v1.TokenKind token_kind = 2;
+   */
+  tokenKind: TokenKind;
+
+  /**
+   * Optional: true when the token was taken for spam and is ignored. rotki never sends false.
+   *
+   * @generated from field: optional bool is_ignored = 3;
+   */
+  isIgnored?: boolean | undefined;
+
+  /**
+   * Optional: the transaction in which it was seen, a hash or a Solana signature. Never together with
+   * seen_description. Example: "0x06a8b9f758b0471886186c2a48dea189b3044916c7f94ee7f559026fefd91c39".
+   *
+   * @generated from field: optional string seen_tx_reference = 4;
+   */
+  seenTxReference?: string | undefined;
+
+  /**
+   * Optional: what rotki was doing when it saw the token. rotki's document knows it only as present or missing; the
+   * backend also sends null, and the frontend takes all three.
+   *
+   * @generated from field: optional rotki.notifications.v1.SeenDescription seen_description = 5;
+   */
+  seenDescription?: SeenDescription | undefined;
+};
+
+/**
+ * Describes the message rotki.notifications.v1.NewTokenDetected.
+ * Use `create(NewTokenDetectedSchema)` to create a new message.
+ */
+export declare const NewTokenDetectedSchema: GenMessage<NewTokenDetected>;
+
+/**
+ * SeenDescription is a text, or null when its text is unset.
+ *
+ * @generated from message rotki.notifications.v1.SeenDescription
+ */
+export declare type SeenDescription = Message<"rotki.notifications.v1.SeenDescription"> & {
+  /**
+   * The text. Example: "Querying curve pools".
+   *
+   * @generated from field: optional string text = 1;
+   */
+  text?: string | undefined;
+};
+
+/**
+ * Describes the message rotki.notifications.v1.SeenDescription.
+ * Use `create(SeenDescriptionSchema)` to create a new message.
+ */
+export declare const SeenDescriptionSchema: GenMessage<SeenDescription>;
+
+/**
+ * TokenKind is a family of tokens.
+ *
+ * @generated from enum rotki.notifications.v1.TokenKind
+ */
+export enum TokenKind {
+  /**
+   * Refused: a token always has a kind.
+   *
+   * @generated from enum value: TOKEN_KIND_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * A token on an EVM chain: "evm" on the wire.
+   *
+   * @generated from enum value: TOKEN_KIND_EVM = 1;
+   */
+  EVM = 1,
+
+  /**
+   * A token on Solana: "solana" on the wire.
+   *
+   * @generated from enum value: TOKEN_KIND_SOLANA = 2;
+   */
+  SOLANA = 2,
+}
+
+/**
+ * Describes the enum rotki.notifications.v1.TokenKind.
+ */
+export declare const TokenKindSchema: GenEnum<TokenKind>;
 

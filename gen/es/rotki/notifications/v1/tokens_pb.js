@@ -2,14 +2,14 @@
 // @generated from file rotki/notifications/v1/tokens.proto (package rotki.notifications.v1, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
 import { file_rotki_notifications_v1_wire } from "./wire_pb.js";
 
 /**
  * Describes the file rotki/notifications/v1/tokens.proto.
  */
 export const file_rotki_notifications_v1_tokens = /*@__PURE__*/
-  fileDesc("CiNyb3RraS9ub3RpZmljYXRpb25zL3YxL3Rva2Vucy5wcm90bxIWcm90a2kubm90aWZpY2F0aW9ucy52MSJSChNOZXdFdm1Ub2tlbkRldGVjdGVkEjUKBnRva2VucxgBIAMoCzIlLnJvdGtpLm5vdGlmaWNhdGlvbnMudjEuRGV0ZWN0ZWRUb2tlbjoEyPMYASIpCg1EZXRlY3RlZFRva2VuEhgKEHRva2VuX2lkZW50aWZpZXIYASABKAlCVFpSZ2l0aHViLmNvbS9yb3RraS9ub3RpZmljYXRpb24tYnJpZGdlL2dlbi9nby9yb3RraS9ub3RpZmljYXRpb25zL3YxO25vdGlmaWNhdGlvbnN2MWIGcHJvdG8z", [file_rotki_notifications_v1_wire]);
+  fileDesc("CiNyb3RraS9ub3RpZmljYXRpb25zL3YxL3Rva2Vucy5wcm90bxIWcm90a2kubm90aWZpY2F0aW9ucy52MSJSChNOZXdFdm1Ub2tlbkRldGVjdGVkEjUKBnRva2VucxgBIAMoCzIlLnJvdGtpLm5vdGlmaWNhdGlvbnMudjEuRGV0ZWN0ZWRUb2tlbjoEyPMYASIpCg1EZXRlY3RlZFRva2VuEhgKEHRva2VuX2lkZW50aWZpZXIYASABKAkingIKEE5ld1Rva2VuRGV0ZWN0ZWQSGAoQdG9rZW5faWRlbnRpZmllchgBIAEoCRI1Cgp0b2tlbl9raW5kGAIgASgOMiEucm90a2kubm90aWZpY2F0aW9ucy52MS5Ub2tlbktpbmQSFwoKaXNfaWdub3JlZBgDIAEoCEgAiAEBEh4KEXNlZW5fdHhfcmVmZXJlbmNlGAQgASgJSAGIAQESRgoQc2Vlbl9kZXNjcmlwdGlvbhgFIAEoCzInLnJvdGtpLm5vdGlmaWNhdGlvbnMudjEuU2VlbkRlc2NyaXB0aW9uSAKIAQFCDQoLX2lzX2lnbm9yZWRCFAoSX3NlZW5fdHhfcmVmZXJlbmNlQhMKEV9zZWVuX2Rlc2NyaXB0aW9uIjkKD1NlZW5EZXNjcmlwdGlvbhIXCgR0ZXh0GAEgASgJQgTI8xgBSACIAQE6BMjzGAFCBwoFX3RleHQqUgoJVG9rZW5LaW5kEhoKFlRPS0VOX0tJTkRfVU5TUEVDSUZJRUQQABISCg5UT0tFTl9LSU5EX0VWTRABEhUKEVRPS0VOX0tJTkRfU09MQU5BEAJCVFpSZ2l0aHViLmNvbS9yb3RraS9ub3RpZmljYXRpb24tYnJpZGdlL2dlbi9nby9yb3RraS9ub3RpZmljYXRpb25zL3YxO25vdGlmaWNhdGlvbnN2MWIGcHJvdG8z", [file_rotki_notifications_v1_wire]);
 
 /**
  * Describes the message rotki.notifications.v1.NewEvmTokenDetected.
@@ -24,4 +24,32 @@ export const NewEvmTokenDetectedSchema = /*@__PURE__*/
  */
 export const DetectedTokenSchema = /*@__PURE__*/
   messageDesc(file_rotki_notifications_v1_tokens, 1);
+
+/**
+ * Describes the message rotki.notifications.v1.NewTokenDetected.
+ * Use `create(NewTokenDetectedSchema)` to create a new message.
+ */
+export const NewTokenDetectedSchema = /*@__PURE__*/
+  messageDesc(file_rotki_notifications_v1_tokens, 2);
+
+/**
+ * Describes the message rotki.notifications.v1.SeenDescription.
+ * Use `create(SeenDescriptionSchema)` to create a new message.
+ */
+export const SeenDescriptionSchema = /*@__PURE__*/
+  messageDesc(file_rotki_notifications_v1_tokens, 3);
+
+/**
+ * Describes the enum rotki.notifications.v1.TokenKind.
+ */
+export const TokenKindSchema = /*@__PURE__*/
+  enumDesc(file_rotki_notifications_v1_tokens, 0);
+
+/**
+ * TokenKind is a family of tokens.
+ *
+ * @generated from enum rotki.notifications.v1.TokenKind
+ */
+export const TokenKind = /*@__PURE__*/
+  tsEnum(TokenKindSchema);
 

@@ -9,7 +9,7 @@
 /* eslint-disable */
 
 import type { GenEnum, GenExtension, GenFile } from "@bufbuild/protobuf/codegenv2";
-import type { FieldOptions, MessageOptions, OneofOptions } from "@bufbuild/protobuf/wkt";
+import type { EnumValueOptions, FieldOptions, MessageOptions, OneofOptions } from "@bufbuild/protobuf/wkt";
 
 /**
  * Describes the file rotki/notifications/v1/wire.proto.
@@ -30,12 +30,12 @@ export enum Shape {
   UNSPECIFIED = 0,
 
   /**
-   * The message has exactly one field, which is repeated, and becomes that field's JSON array.
-   * Example: EvmAddressMigration{addresses: [a, b]} becomes [a, b].
+   * The message has exactly one field and becomes that field's value: a repeated field's array, or a nullable one's
+   * value or null. Example: EvmAddressMigration{addresses: [a, b]} becomes [a, b].
    *
-   * @generated from enum value: SHAPE_BARE_LIST = 1;
+   * @generated from enum value: SHAPE_BARE = 1;
    */
-  BARE_LIST = 1,
+  BARE = 1,
 
   /**
    * The message becomes a JSON array of its fields' values in the order of their numbers, always all of them.
@@ -74,4 +74,12 @@ export declare const nullable: GenExtension<FieldOptions, boolean>;
  * @generated from extension: string discriminator = 51001;
  */
 export declare const discriminator: GenExtension<OneofOptions, string>;
+
+/**
+ * What the value is in JSON, where that cannot be its name without the enum's prefix in lower case.
+ * Example: SERVICE_GNOSIS_PAY = 7 [(json_value) = "gnosis pay"].
+ *
+ * @generated from extension: string json_value = 51001;
+ */
+export declare const json_value: GenExtension<EnumValueOptions, string>;
 

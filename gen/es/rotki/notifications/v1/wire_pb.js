@@ -15,7 +15,7 @@ import { file_google_protobuf_descriptor } from "@bufbuild/protobuf/wkt";
  * Describes the file rotki/notifications/v1/wire.proto.
  */
 export const file_rotki_notifications_v1_wire = /*@__PURE__*/
-  fileDesc("CiFyb3RraS9ub3RpZmljYXRpb25zL3YxL3dpcmUucHJvdG8SFnJvdGtpLm5vdGlmaWNhdGlvbnMudjEqRAoFU2hhcGUSFQoRU0hBUEVfVU5TUEVDSUZJRUQQABITCg9TSEFQRV9CQVJFX0xJU1QQARIPCgtTSEFQRV9UVVBMRRACOlYKBXNoYXBlEh8uZ29vZ2xlLnByb3RvYnVmLk1lc3NhZ2VPcHRpb25zGLmOAyABKA4yHS5yb3RraS5ub3RpZmljYXRpb25zLnYxLlNoYXBlUgVzaGFwZTo7CghudWxsYWJsZRIdLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE9wdGlvbnMYuY4DIAEoCFIIbnVsbGFibGU6RQoNZGlzY3JpbWluYXRvchIdLmdvb2dsZS5wcm90b2J1Zi5PbmVvZk9wdGlvbnMYuY4DIAEoCVINZGlzY3JpbWluYXRvckJUWlJnaXRodWIuY29tL3JvdGtpL25vdGlmaWNhdGlvbi1icmlkZ2UvZ2VuL2dvL3JvdGtpL25vdGlmaWNhdGlvbnMvdjE7bm90aWZpY2F0aW9uc3YxYgZwcm90bzM", [file_google_protobuf_descriptor]);
+  fileDesc("CiFyb3RraS9ub3RpZmljYXRpb25zL3YxL3dpcmUucHJvdG8SFnJvdGtpLm5vdGlmaWNhdGlvbnMudjEqPwoFU2hhcGUSFQoRU0hBUEVfVU5TUEVDSUZJRUQQABIOCgpTSEFQRV9CQVJFEAESDwoLU0hBUEVfVFVQTEUQAjpWCgVzaGFwZRIfLmdvb2dsZS5wcm90b2J1Zi5NZXNzYWdlT3B0aW9ucxi5jgMgASgOMh0ucm90a2kubm90aWZpY2F0aW9ucy52MS5TaGFwZVIFc2hhcGU6OwoIbnVsbGFibGUSHS5nb29nbGUucHJvdG9idWYuRmllbGRPcHRpb25zGLmOAyABKAhSCG51bGxhYmxlOkUKDWRpc2NyaW1pbmF0b3ISHS5nb29nbGUucHJvdG9idWYuT25lb2ZPcHRpb25zGLmOAyABKAlSDWRpc2NyaW1pbmF0b3I6QgoKanNvbl92YWx1ZRIhLmdvb2dsZS5wcm90b2J1Zi5FbnVtVmFsdWVPcHRpb25zGLmOAyABKAlSCWpzb25WYWx1ZUJUWlJnaXRodWIuY29tL3JvdGtpL25vdGlmaWNhdGlvbi1icmlkZ2UvZ2VuL2dvL3JvdGtpL25vdGlmaWNhdGlvbnMvdjE7bm90aWZpY2F0aW9uc3YxYgZwcm90bzM", [file_google_protobuf_descriptor]);
 
 /**
  * Describes the enum rotki.notifications.v1.Shape.
@@ -57,4 +57,13 @@ export const nullable = /*@__PURE__*/
  */
 export const discriminator = /*@__PURE__*/
   extDesc(file_rotki_notifications_v1_wire, 2);
+
+/**
+ * What the value is in JSON, where that cannot be its name without the enum's prefix in lower case.
+ * Example: SERVICE_GNOSIS_PAY = 7 [(json_value) = "gnosis pay"].
+ *
+ * @generated from extension: string json_value = 51001;
+ */
+export const json_value = /*@__PURE__*/
+  extDesc(file_rotki_notifications_v1_wire, 3);
 

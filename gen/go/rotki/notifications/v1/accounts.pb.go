@@ -21,6 +21,172 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// RefreshBalancesType is which balances to query.
+type RefreshBalancesType int32
+
+const (
+	// Refused: there is always a type.
+	RefreshBalancesType_REFRESH_BALANCES_TYPE_UNSPECIFIED RefreshBalancesType = 0
+	// The balances on one blockchain: "blockchain_balances" on the wire.
+	RefreshBalancesType_REFRESH_BALANCES_TYPE_BLOCKCHAIN_BALANCES RefreshBalancesType = 1
+)
+
+// Enum value maps for RefreshBalancesType.
+var (
+	RefreshBalancesType_name = map[int32]string{
+		0: "REFRESH_BALANCES_TYPE_UNSPECIFIED",
+		1: "REFRESH_BALANCES_TYPE_BLOCKCHAIN_BALANCES",
+	}
+	RefreshBalancesType_value = map[string]int32{
+		"REFRESH_BALANCES_TYPE_UNSPECIFIED":         0,
+		"REFRESH_BALANCES_TYPE_BLOCKCHAIN_BALANCES": 1,
+	}
+)
+
+func (x RefreshBalancesType) Enum() *RefreshBalancesType {
+	p := new(RefreshBalancesType)
+	*p = x
+	return p
+}
+
+func (x RefreshBalancesType) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (RefreshBalancesType) Descriptor() protoreflect.EnumDescriptor {
+	return file_rotki_notifications_v1_accounts_proto_enumTypes[0].Descriptor()
+}
+
+func (RefreshBalancesType) Type() protoreflect.EnumType {
+	return &file_rotki_notifications_v1_accounts_proto_enumTypes[0]
+}
+
+func (x RefreshBalancesType) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use RefreshBalancesType.Descriptor instead.
+func (RefreshBalancesType) EnumDescriptor() ([]byte, []int) {
+	return file_rotki_notifications_v1_accounts_proto_rawDescGZIP(), []int{0}
+}
+
+// RefreshBalancesChain is a chain whose balances the frontend can refresh, by its key: the code in lower case.
+type RefreshBalancesChain int32
+
+const (
+	// Refused: there is always a chain.
+	RefreshBalancesChain_REFRESH_BALANCES_CHAIN_UNSPECIFIED RefreshBalancesChain = 0
+	// Ethereum: "eth" on the wire.
+	RefreshBalancesChain_REFRESH_BALANCES_CHAIN_ETH RefreshBalancesChain = 1
+	// Ethereum staking: "eth2" on the wire.
+	RefreshBalancesChain_REFRESH_BALANCES_CHAIN_ETH2 RefreshBalancesChain = 2
+	// Bitcoin: "btc" on the wire.
+	RefreshBalancesChain_REFRESH_BALANCES_CHAIN_BTC RefreshBalancesChain = 3
+	// Bitcoin Cash: "bch" on the wire.
+	RefreshBalancesChain_REFRESH_BALANCES_CHAIN_BCH RefreshBalancesChain = 4
+	// Kusama: "ksm" on the wire.
+	RefreshBalancesChain_REFRESH_BALANCES_CHAIN_KSM RefreshBalancesChain = 5
+	// Polkadot: "dot" on the wire.
+	RefreshBalancesChain_REFRESH_BALANCES_CHAIN_DOT RefreshBalancesChain = 6
+	// Solana: "solana" on the wire.
+	RefreshBalancesChain_REFRESH_BALANCES_CHAIN_SOLANA RefreshBalancesChain = 7
+	// Binance Smart Chain: "binance_sc" on the wire.
+	RefreshBalancesChain_REFRESH_BALANCES_CHAIN_BINANCE_SC RefreshBalancesChain = 8
+	// Avalanche: "avax" on the wire.
+	RefreshBalancesChain_REFRESH_BALANCES_CHAIN_AVAX RefreshBalancesChain = 9
+	// Optimism: "optimism" on the wire.
+	RefreshBalancesChain_REFRESH_BALANCES_CHAIN_OPTIMISM RefreshBalancesChain = 10
+	// Polygon PoS: "polygon_pos" on the wire.
+	RefreshBalancesChain_REFRESH_BALANCES_CHAIN_POLYGON_POS RefreshBalancesChain = 11
+	// Arbitrum One: "arbitrum_one" on the wire.
+	RefreshBalancesChain_REFRESH_BALANCES_CHAIN_ARBITRUM_ONE RefreshBalancesChain = 12
+	// Base: "base" on the wire.
+	RefreshBalancesChain_REFRESH_BALANCES_CHAIN_BASE RefreshBalancesChain = 13
+	// Gnosis: "gnosis" on the wire.
+	RefreshBalancesChain_REFRESH_BALANCES_CHAIN_GNOSIS RefreshBalancesChain = 14
+	// Scroll: "scroll" on the wire.
+	RefreshBalancesChain_REFRESH_BALANCES_CHAIN_SCROLL RefreshBalancesChain = 15
+	// Monad: "monad" on the wire.
+	RefreshBalancesChain_REFRESH_BALANCES_CHAIN_MONAD RefreshBalancesChain = 16
+	// zkSync Lite: "zksync_lite" on the wire.
+	RefreshBalancesChain_REFRESH_BALANCES_CHAIN_ZKSYNC_LITE RefreshBalancesChain = 17
+	// Hyperliquid: "hyperliquid" on the wire.
+	RefreshBalancesChain_REFRESH_BALANCES_CHAIN_HYPERLIQUID RefreshBalancesChain = 18
+)
+
+// Enum value maps for RefreshBalancesChain.
+var (
+	RefreshBalancesChain_name = map[int32]string{
+		0:  "REFRESH_BALANCES_CHAIN_UNSPECIFIED",
+		1:  "REFRESH_BALANCES_CHAIN_ETH",
+		2:  "REFRESH_BALANCES_CHAIN_ETH2",
+		3:  "REFRESH_BALANCES_CHAIN_BTC",
+		4:  "REFRESH_BALANCES_CHAIN_BCH",
+		5:  "REFRESH_BALANCES_CHAIN_KSM",
+		6:  "REFRESH_BALANCES_CHAIN_DOT",
+		7:  "REFRESH_BALANCES_CHAIN_SOLANA",
+		8:  "REFRESH_BALANCES_CHAIN_BINANCE_SC",
+		9:  "REFRESH_BALANCES_CHAIN_AVAX",
+		10: "REFRESH_BALANCES_CHAIN_OPTIMISM",
+		11: "REFRESH_BALANCES_CHAIN_POLYGON_POS",
+		12: "REFRESH_BALANCES_CHAIN_ARBITRUM_ONE",
+		13: "REFRESH_BALANCES_CHAIN_BASE",
+		14: "REFRESH_BALANCES_CHAIN_GNOSIS",
+		15: "REFRESH_BALANCES_CHAIN_SCROLL",
+		16: "REFRESH_BALANCES_CHAIN_MONAD",
+		17: "REFRESH_BALANCES_CHAIN_ZKSYNC_LITE",
+		18: "REFRESH_BALANCES_CHAIN_HYPERLIQUID",
+	}
+	RefreshBalancesChain_value = map[string]int32{
+		"REFRESH_BALANCES_CHAIN_UNSPECIFIED":  0,
+		"REFRESH_BALANCES_CHAIN_ETH":          1,
+		"REFRESH_BALANCES_CHAIN_ETH2":         2,
+		"REFRESH_BALANCES_CHAIN_BTC":          3,
+		"REFRESH_BALANCES_CHAIN_BCH":          4,
+		"REFRESH_BALANCES_CHAIN_KSM":          5,
+		"REFRESH_BALANCES_CHAIN_DOT":          6,
+		"REFRESH_BALANCES_CHAIN_SOLANA":       7,
+		"REFRESH_BALANCES_CHAIN_BINANCE_SC":   8,
+		"REFRESH_BALANCES_CHAIN_AVAX":         9,
+		"REFRESH_BALANCES_CHAIN_OPTIMISM":     10,
+		"REFRESH_BALANCES_CHAIN_POLYGON_POS":  11,
+		"REFRESH_BALANCES_CHAIN_ARBITRUM_ONE": 12,
+		"REFRESH_BALANCES_CHAIN_BASE":         13,
+		"REFRESH_BALANCES_CHAIN_GNOSIS":       14,
+		"REFRESH_BALANCES_CHAIN_SCROLL":       15,
+		"REFRESH_BALANCES_CHAIN_MONAD":        16,
+		"REFRESH_BALANCES_CHAIN_ZKSYNC_LITE":  17,
+		"REFRESH_BALANCES_CHAIN_HYPERLIQUID":  18,
+	}
+)
+
+func (x RefreshBalancesChain) Enum() *RefreshBalancesChain {
+	p := new(RefreshBalancesChain)
+	*p = x
+	return p
+}
+
+func (x RefreshBalancesChain) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (RefreshBalancesChain) Descriptor() protoreflect.EnumDescriptor {
+	return file_rotki_notifications_v1_accounts_proto_enumTypes[1].Descriptor()
+}
+
+func (RefreshBalancesChain) Type() protoreflect.EnumType {
+	return &file_rotki_notifications_v1_accounts_proto_enumTypes[1]
+}
+
+func (x RefreshBalancesChain) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use RefreshBalancesChain.Descriptor instead.
+func (RefreshBalancesChain) EnumDescriptor() ([]byte, []int) {
+	return file_rotki_notifications_v1_accounts_proto_rawDescGZIP(), []int{1}
+}
+
 // EvmAddressMigration tells which addresses of mainnet a migration added to a new EVM chain.
 // Its "data" is the array of addresses itself.
 type EvmAddressMigration struct {
@@ -123,6 +289,164 @@ func (x *EvmAddress) GetAddress() string {
 	return ""
 }
 
+// EvmlikeAccountsDetection ends a run that looked for the user's addresses on other EVM-like chains. Its "data" is
+// the array of accounts itself. Since rotki 1.33.0.
+type EvmlikeAccountsDetection struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The accounts that were found, possibly none: every run ends with this notification.
+	Accounts      []*EvmlikeAccount `protobuf:"bytes,1,rep,name=accounts,proto3" json:"accounts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EvmlikeAccountsDetection) Reset() {
+	*x = EvmlikeAccountsDetection{}
+	mi := &file_rotki_notifications_v1_accounts_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EvmlikeAccountsDetection) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EvmlikeAccountsDetection) ProtoMessage() {}
+
+func (x *EvmlikeAccountsDetection) ProtoReflect() protoreflect.Message {
+	mi := &file_rotki_notifications_v1_accounts_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EvmlikeAccountsDetection.ProtoReflect.Descriptor instead.
+func (*EvmlikeAccountsDetection) Descriptor() ([]byte, []int) {
+	return file_rotki_notifications_v1_accounts_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *EvmlikeAccountsDetection) GetAccounts() []*EvmlikeAccount {
+	if x != nil {
+		return x.Accounts
+	}
+	return nil
+}
+
+// EvmlikeAccount is an address that was found active on a chain.
+type EvmlikeAccount struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The chain's key: its code in lower case. Examples: "optimism", "zksync_lite".
+	Chain string `protobuf:"bytes,1,opt,name=chain,proto3" json:"chain,omitempty"`
+	// The checksummed address. Example: "0x4bBa290826C253BD854121346c370a9886d1bC26".
+	Address       string `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EvmlikeAccount) Reset() {
+	*x = EvmlikeAccount{}
+	mi := &file_rotki_notifications_v1_accounts_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EvmlikeAccount) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EvmlikeAccount) ProtoMessage() {}
+
+func (x *EvmlikeAccount) ProtoReflect() protoreflect.Message {
+	mi := &file_rotki_notifications_v1_accounts_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EvmlikeAccount.ProtoReflect.Descriptor instead.
+func (*EvmlikeAccount) Descriptor() ([]byte, []int) {
+	return file_rotki_notifications_v1_accounts_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *EvmlikeAccount) GetChain() string {
+	if x != nil {
+		return x.Chain
+	}
+	return ""
+}
+
+func (x *EvmlikeAccount) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+// RefreshBalances asks the frontend to query balances anew. Since rotki 1.28.0.
+type RefreshBalances struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required: which balances.
+	Type RefreshBalancesType `protobuf:"varint,1,opt,name=type,proto3,enum=rotki.notifications.v1.RefreshBalancesType" json:"type,omitempty"`
+	// Required: the chain. rotki's document names two chains; the backend sends any EVM chain, and the frontend refuses
+	// every chain that is not in this enum.
+	Blockchain    RefreshBalancesChain `protobuf:"varint,2,opt,name=blockchain,proto3,enum=rotki.notifications.v1.RefreshBalancesChain" json:"blockchain,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RefreshBalances) Reset() {
+	*x = RefreshBalances{}
+	mi := &file_rotki_notifications_v1_accounts_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RefreshBalances) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RefreshBalances) ProtoMessage() {}
+
+func (x *RefreshBalances) ProtoReflect() protoreflect.Message {
+	mi := &file_rotki_notifications_v1_accounts_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RefreshBalances.ProtoReflect.Descriptor instead.
+func (*RefreshBalances) Descriptor() ([]byte, []int) {
+	return file_rotki_notifications_v1_accounts_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *RefreshBalances) GetType() RefreshBalancesType {
+	if x != nil {
+		return x.Type
+	}
+	return RefreshBalancesType_REFRESH_BALANCES_TYPE_UNSPECIFIED
+}
+
+func (x *RefreshBalances) GetBlockchain() RefreshBalancesChain {
+	if x != nil {
+		return x.Blockchain
+	}
+	return RefreshBalancesChain_REFRESH_BALANCES_CHAIN_UNSPECIFIED
+}
+
 var File_rotki_notifications_v1_accounts_proto protoreflect.FileDescriptor
 
 const file_rotki_notifications_v1_accounts_proto_rawDesc = "" +
@@ -133,7 +457,41 @@ const file_rotki_notifications_v1_accounts_proto_rawDesc = "" +
 	"\n" +
 	"EvmAddress\x12\x1b\n" +
 	"\tevm_chain\x18\x01 \x01(\tR\bevmChain\x12\x18\n" +
-	"\aaddress\x18\x02 \x01(\tR\aaddressBTZRgithub.com/rotki/notification-bridge/gen/go/rotki/notifications/v1;notificationsv1b\x06proto3"
+	"\aaddress\x18\x02 \x01(\tR\aaddress\"d\n" +
+	"\x18EvmlikeAccountsDetection\x12B\n" +
+	"\baccounts\x18\x01 \x03(\v2&.rotki.notifications.v1.EvmlikeAccountR\baccounts:\x04\xc8\xf3\x18\x01\"@\n" +
+	"\x0eEvmlikeAccount\x12\x14\n" +
+	"\x05chain\x18\x01 \x01(\tR\x05chain\x12\x18\n" +
+	"\aaddress\x18\x02 \x01(\tR\aaddress\"\xa0\x01\n" +
+	"\x0fRefreshBalances\x12?\n" +
+	"\x04type\x18\x01 \x01(\x0e2+.rotki.notifications.v1.RefreshBalancesTypeR\x04type\x12L\n" +
+	"\n" +
+	"blockchain\x18\x02 \x01(\x0e2,.rotki.notifications.v1.RefreshBalancesChainR\n" +
+	"blockchain*k\n" +
+	"\x13RefreshBalancesType\x12%\n" +
+	"!REFRESH_BALANCES_TYPE_UNSPECIFIED\x10\x00\x12-\n" +
+	")REFRESH_BALANCES_TYPE_BLOCKCHAIN_BALANCES\x10\x01*\xb9\x05\n" +
+	"\x14RefreshBalancesChain\x12&\n" +
+	"\"REFRESH_BALANCES_CHAIN_UNSPECIFIED\x10\x00\x12\x1e\n" +
+	"\x1aREFRESH_BALANCES_CHAIN_ETH\x10\x01\x12\x1f\n" +
+	"\x1bREFRESH_BALANCES_CHAIN_ETH2\x10\x02\x12\x1e\n" +
+	"\x1aREFRESH_BALANCES_CHAIN_BTC\x10\x03\x12\x1e\n" +
+	"\x1aREFRESH_BALANCES_CHAIN_BCH\x10\x04\x12\x1e\n" +
+	"\x1aREFRESH_BALANCES_CHAIN_KSM\x10\x05\x12\x1e\n" +
+	"\x1aREFRESH_BALANCES_CHAIN_DOT\x10\x06\x12!\n" +
+	"\x1dREFRESH_BALANCES_CHAIN_SOLANA\x10\a\x12%\n" +
+	"!REFRESH_BALANCES_CHAIN_BINANCE_SC\x10\b\x12\x1f\n" +
+	"\x1bREFRESH_BALANCES_CHAIN_AVAX\x10\t\x12#\n" +
+	"\x1fREFRESH_BALANCES_CHAIN_OPTIMISM\x10\n" +
+	"\x12&\n" +
+	"\"REFRESH_BALANCES_CHAIN_POLYGON_POS\x10\v\x12'\n" +
+	"#REFRESH_BALANCES_CHAIN_ARBITRUM_ONE\x10\f\x12\x1f\n" +
+	"\x1bREFRESH_BALANCES_CHAIN_BASE\x10\r\x12!\n" +
+	"\x1dREFRESH_BALANCES_CHAIN_GNOSIS\x10\x0e\x12!\n" +
+	"\x1dREFRESH_BALANCES_CHAIN_SCROLL\x10\x0f\x12 \n" +
+	"\x1cREFRESH_BALANCES_CHAIN_MONAD\x10\x10\x12&\n" +
+	"\"REFRESH_BALANCES_CHAIN_ZKSYNC_LITE\x10\x11\x12&\n" +
+	"\"REFRESH_BALANCES_CHAIN_HYPERLIQUID\x10\x12BTZRgithub.com/rotki/notification-bridge/gen/go/rotki/notifications/v1;notificationsv1b\x06proto3"
 
 var (
 	file_rotki_notifications_v1_accounts_proto_rawDescOnce sync.Once
@@ -147,18 +505,27 @@ func file_rotki_notifications_v1_accounts_proto_rawDescGZIP() []byte {
 	return file_rotki_notifications_v1_accounts_proto_rawDescData
 }
 
-var file_rotki_notifications_v1_accounts_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_rotki_notifications_v1_accounts_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_rotki_notifications_v1_accounts_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_rotki_notifications_v1_accounts_proto_goTypes = []any{
-	(*EvmAddressMigration)(nil), // 0: rotki.notifications.v1.EvmAddressMigration
-	(*EvmAddress)(nil),          // 1: rotki.notifications.v1.EvmAddress
+	(RefreshBalancesType)(0),         // 0: rotki.notifications.v1.RefreshBalancesType
+	(RefreshBalancesChain)(0),        // 1: rotki.notifications.v1.RefreshBalancesChain
+	(*EvmAddressMigration)(nil),      // 2: rotki.notifications.v1.EvmAddressMigration
+	(*EvmAddress)(nil),               // 3: rotki.notifications.v1.EvmAddress
+	(*EvmlikeAccountsDetection)(nil), // 4: rotki.notifications.v1.EvmlikeAccountsDetection
+	(*EvmlikeAccount)(nil),           // 5: rotki.notifications.v1.EvmlikeAccount
+	(*RefreshBalances)(nil),          // 6: rotki.notifications.v1.RefreshBalances
 }
 var file_rotki_notifications_v1_accounts_proto_depIdxs = []int32{
-	1, // 0: rotki.notifications.v1.EvmAddressMigration.addresses:type_name -> rotki.notifications.v1.EvmAddress
-	1, // [1:1] is the sub-list for method output_type
-	1, // [1:1] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	3, // 0: rotki.notifications.v1.EvmAddressMigration.addresses:type_name -> rotki.notifications.v1.EvmAddress
+	5, // 1: rotki.notifications.v1.EvmlikeAccountsDetection.accounts:type_name -> rotki.notifications.v1.EvmlikeAccount
+	0, // 2: rotki.notifications.v1.RefreshBalances.type:type_name -> rotki.notifications.v1.RefreshBalancesType
+	1, // 3: rotki.notifications.v1.RefreshBalances.blockchain:type_name -> rotki.notifications.v1.RefreshBalancesChain
+	4, // [4:4] is the sub-list for method output_type
+	4, // [4:4] is the sub-list for method input_type
+	4, // [4:4] is the sub-list for extension type_name
+	4, // [4:4] is the sub-list for extension extendee
+	0, // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_rotki_notifications_v1_accounts_proto_init() }
@@ -172,13 +539,14 @@ func file_rotki_notifications_v1_accounts_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_rotki_notifications_v1_accounts_proto_rawDesc), len(file_rotki_notifications_v1_accounts_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   2,
+			NumEnums:      2,
+			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
 		GoTypes:           file_rotki_notifications_v1_accounts_proto_goTypes,
 		DependencyIndexes: file_rotki_notifications_v1_accounts_proto_depIdxs,
+		EnumInfos:         file_rotki_notifications_v1_accounts_proto_enumTypes,
 		MessageInfos:      file_rotki_notifications_v1_accounts_proto_msgTypes,
 	}.Build()
 	File_rotki_notifications_v1_accounts_proto = out.File

@@ -149,11 +149,335 @@ func (x *CurrentUpgrade) GetCurrentStep() uint32 {
 	return 0
 }
 
+// DbUpgradeStatus tells how far the upgrade of a user's database has come. Since rotki 1.27.0; it is what
+// login_status became.
+type DbUpgradeStatus struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Version of the database before any upgrade began. Example: 26.
+	StartVersion uint64 `protobuf:"varint,1,opt,name=start_version,json=startVersion,proto3" json:"start_version,omitempty"`
+	// Version at which the upgrade will be finished. Example: 35.
+	TargetVersion uint64 `protobuf:"varint,2,opt,name=target_version,json=targetVersion,proto3" json:"target_version,omitempty"`
+	// Required: the upgrade that is running.
+	CurrentUpgrade *CurrentDbUpgrade `protobuf:"bytes,3,opt,name=current_upgrade,json=currentUpgrade,proto3" json:"current_upgrade,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *DbUpgradeStatus) Reset() {
+	*x = DbUpgradeStatus{}
+	mi := &file_rotki_notifications_v1_migrations_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DbUpgradeStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DbUpgradeStatus) ProtoMessage() {}
+
+func (x *DbUpgradeStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_rotki_notifications_v1_migrations_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DbUpgradeStatus.ProtoReflect.Descriptor instead.
+func (*DbUpgradeStatus) Descriptor() ([]byte, []int) {
+	return file_rotki_notifications_v1_migrations_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *DbUpgradeStatus) GetStartVersion() uint64 {
+	if x != nil {
+		return x.StartVersion
+	}
+	return 0
+}
+
+func (x *DbUpgradeStatus) GetTargetVersion() uint64 {
+	if x != nil {
+		return x.TargetVersion
+	}
+	return 0
+}
+
+func (x *DbUpgradeStatus) GetCurrentUpgrade() *CurrentDbUpgrade {
+	if x != nil {
+		return x.CurrentUpgrade
+	}
+	return nil
+}
+
+// CurrentDbUpgrade is the upgrade to the next version of the database.
+type CurrentDbUpgrade struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Version to which the running upgrade leads. Example: 30.
+	ToVersion uint64 `protobuf:"varint,1,opt,name=to_version,json=toVersion,proto3" json:"to_version,omitempty"`
+	// Steps that the running upgrade consists of; 0 in the first message of a round. Example: 8.
+	TotalSteps uint64 `protobuf:"varint,2,opt,name=total_steps,json=totalSteps,proto3" json:"total_steps,omitempty"`
+	// Step that the upgrade is at; 0 in the first message of a round. Example: 5.
+	CurrentStep uint64 `protobuf:"varint,3,opt,name=current_step,json=currentStep,proto3" json:"current_step,omitempty"`
+	// What the step does; null in the first message of a round. rotki's document leaves the key out of its sample; the
+	// backend always sends it, and the frontend requires it.
+	Description   *string `protobuf:"bytes,4,opt,name=description,proto3,oneof" json:"description,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CurrentDbUpgrade) Reset() {
+	*x = CurrentDbUpgrade{}
+	mi := &file_rotki_notifications_v1_migrations_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CurrentDbUpgrade) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CurrentDbUpgrade) ProtoMessage() {}
+
+func (x *CurrentDbUpgrade) ProtoReflect() protoreflect.Message {
+	mi := &file_rotki_notifications_v1_migrations_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CurrentDbUpgrade.ProtoReflect.Descriptor instead.
+func (*CurrentDbUpgrade) Descriptor() ([]byte, []int) {
+	return file_rotki_notifications_v1_migrations_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *CurrentDbUpgrade) GetToVersion() uint64 {
+	if x != nil {
+		return x.ToVersion
+	}
+	return 0
+}
+
+func (x *CurrentDbUpgrade) GetTotalSteps() uint64 {
+	if x != nil {
+		return x.TotalSteps
+	}
+	return 0
+}
+
+func (x *CurrentDbUpgrade) GetCurrentStep() uint64 {
+	if x != nil {
+		return x.CurrentStep
+	}
+	return 0
+}
+
+func (x *CurrentDbUpgrade) GetDescription() string {
+	if x != nil && x.Description != nil {
+		return *x.Description
+	}
+	return ""
+}
+
+// DataMigrationStatus tells how far the migrations of a user's data have come. Since rotki 1.27.0.
+type DataMigrationStatus struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The last migration that was done before this round. Example: 1.
+	StartVersion uint64 `protobuf:"varint,1,opt,name=start_version,json=startVersion,proto3" json:"start_version,omitempty"`
+	// The last migration of this round. Example: 8.
+	TargetVersion uint64 `protobuf:"varint,2,opt,name=target_version,json=targetVersion,proto3" json:"target_version,omitempty"`
+	// Required: the migration that is running.
+	CurrentMigration *CurrentMigration `protobuf:"bytes,3,opt,name=current_migration,json=currentMigration,proto3" json:"current_migration,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *DataMigrationStatus) Reset() {
+	*x = DataMigrationStatus{}
+	mi := &file_rotki_notifications_v1_migrations_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DataMigrationStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DataMigrationStatus) ProtoMessage() {}
+
+func (x *DataMigrationStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_rotki_notifications_v1_migrations_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DataMigrationStatus.ProtoReflect.Descriptor instead.
+func (*DataMigrationStatus) Descriptor() ([]byte, []int) {
+	return file_rotki_notifications_v1_migrations_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *DataMigrationStatus) GetStartVersion() uint64 {
+	if x != nil {
+		return x.StartVersion
+	}
+	return 0
+}
+
+func (x *DataMigrationStatus) GetTargetVersion() uint64 {
+	if x != nil {
+		return x.TargetVersion
+	}
+	return 0
+}
+
+func (x *DataMigrationStatus) GetCurrentMigration() *CurrentMigration {
+	if x != nil {
+		return x.CurrentMigration
+	}
+	return nil
+}
+
+// CurrentMigration is one migration.
+type CurrentMigration struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The migration's number. Example: 8.
+	Version uint64 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
+	// Steps that the migration consists of; 0 in the first message of a round. Example: 20.
+	TotalSteps uint64 `protobuf:"varint,2,opt,name=total_steps,json=totalSteps,proto3" json:"total_steps,omitempty"`
+	// Step that the migration is at; 0 in the first message of a round. Example: 3.
+	CurrentStep uint64 `protobuf:"varint,3,opt,name=current_step,json=currentStep,proto3" json:"current_step,omitempty"`
+	// What the step does, null when there is nothing to say.
+	// Example: "Checking 0xbd96cDCc6Ae1ffB73ace84E16601E1CF909D5749 EVM chain activity".
+	Description   *string `protobuf:"bytes,4,opt,name=description,proto3,oneof" json:"description,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CurrentMigration) Reset() {
+	*x = CurrentMigration{}
+	mi := &file_rotki_notifications_v1_migrations_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CurrentMigration) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CurrentMigration) ProtoMessage() {}
+
+func (x *CurrentMigration) ProtoReflect() protoreflect.Message {
+	mi := &file_rotki_notifications_v1_migrations_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CurrentMigration.ProtoReflect.Descriptor instead.
+func (*CurrentMigration) Descriptor() ([]byte, []int) {
+	return file_rotki_notifications_v1_migrations_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *CurrentMigration) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *CurrentMigration) GetTotalSteps() uint64 {
+	if x != nil {
+		return x.TotalSteps
+	}
+	return 0
+}
+
+func (x *CurrentMigration) GetCurrentStep() uint64 {
+	if x != nil {
+		return x.CurrentStep
+	}
+	return 0
+}
+
+func (x *CurrentMigration) GetDescription() string {
+	if x != nil && x.Description != nil {
+		return *x.Description
+	}
+	return ""
+}
+
+// SolanaTokensMigration tells which Solana tokens the user must move to new identifiers. Since rotki 1.40.0. rotki's
+// document shows it under progress_updates; it has a type of its own.
+type SolanaTokensMigration struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The old identifiers. rotki does not send an empty list. Example: ["HODL", "TRUMP"].
+	Identifiers   []string `protobuf:"bytes,1,rep,name=identifiers,proto3" json:"identifiers,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SolanaTokensMigration) Reset() {
+	*x = SolanaTokensMigration{}
+	mi := &file_rotki_notifications_v1_migrations_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SolanaTokensMigration) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SolanaTokensMigration) ProtoMessage() {}
+
+func (x *SolanaTokensMigration) ProtoReflect() protoreflect.Message {
+	mi := &file_rotki_notifications_v1_migrations_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SolanaTokensMigration.ProtoReflect.Descriptor instead.
+func (*SolanaTokensMigration) Descriptor() ([]byte, []int) {
+	return file_rotki_notifications_v1_migrations_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *SolanaTokensMigration) GetIdentifiers() []string {
+	if x != nil {
+		return x.Identifiers
+	}
+	return nil
+}
+
 var File_rotki_notifications_v1_migrations_proto protoreflect.FileDescriptor
 
 const file_rotki_notifications_v1_migrations_proto_rawDesc = "" +
 	"\n" +
-	"'rotki/notifications/v1/migrations.proto\x12\x16rotki.notifications.v1\"\xb4\x01\n" +
+	"'rotki/notifications/v1/migrations.proto\x12\x16rotki.notifications.v1\x1a!rotki/notifications/v1/wire.proto\"\xb4\x01\n" +
 	"\vLoginStatus\x12(\n" +
 	"\x10start_db_version\x18\x01 \x01(\rR\x0estartDbVersion\x12*\n" +
 	"\x11target_db_version\x18\x02 \x01(\rR\x0ftargetDbVersion\x12O\n" +
@@ -162,7 +486,32 @@ const file_rotki_notifications_v1_migrations_proto_rawDesc = "" +
 	"\x0ffrom_db_version\x18\x01 \x01(\rR\rfromDbVersion\x12\x1f\n" +
 	"\vtotal_steps\x18\x02 \x01(\rR\n" +
 	"totalSteps\x12!\n" +
-	"\fcurrent_step\x18\x03 \x01(\rR\vcurrentStepBTZRgithub.com/rotki/notification-bridge/gen/go/rotki/notifications/v1;notificationsv1b\x06proto3"
+	"\fcurrent_step\x18\x03 \x01(\rR\vcurrentStep\"\xb0\x01\n" +
+	"\x0fDbUpgradeStatus\x12#\n" +
+	"\rstart_version\x18\x01 \x01(\x04R\fstartVersion\x12%\n" +
+	"\x0etarget_version\x18\x02 \x01(\x04R\rtargetVersion\x12Q\n" +
+	"\x0fcurrent_upgrade\x18\x03 \x01(\v2(.rotki.notifications.v1.CurrentDbUpgradeR\x0ecurrentUpgrade\"\xb2\x01\n" +
+	"\x10CurrentDbUpgrade\x12\x1d\n" +
+	"\n" +
+	"to_version\x18\x01 \x01(\x04R\ttoVersion\x12\x1f\n" +
+	"\vtotal_steps\x18\x02 \x01(\x04R\n" +
+	"totalSteps\x12!\n" +
+	"\fcurrent_step\x18\x03 \x01(\x04R\vcurrentStep\x12+\n" +
+	"\vdescription\x18\x04 \x01(\tB\x04\xc8\xf3\x18\x01H\x00R\vdescription\x88\x01\x01B\x0e\n" +
+	"\f_description\"\xb8\x01\n" +
+	"\x13DataMigrationStatus\x12#\n" +
+	"\rstart_version\x18\x01 \x01(\x04R\fstartVersion\x12%\n" +
+	"\x0etarget_version\x18\x02 \x01(\x04R\rtargetVersion\x12U\n" +
+	"\x11current_migration\x18\x03 \x01(\v2(.rotki.notifications.v1.CurrentMigrationR\x10currentMigration\"\xad\x01\n" +
+	"\x10CurrentMigration\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\x04R\aversion\x12\x1f\n" +
+	"\vtotal_steps\x18\x02 \x01(\x04R\n" +
+	"totalSteps\x12!\n" +
+	"\fcurrent_step\x18\x03 \x01(\x04R\vcurrentStep\x12+\n" +
+	"\vdescription\x18\x04 \x01(\tB\x04\xc8\xf3\x18\x01H\x00R\vdescription\x88\x01\x01B\x0e\n" +
+	"\f_description\"9\n" +
+	"\x15SolanaTokensMigration\x12 \n" +
+	"\videntifiers\x18\x01 \x03(\tR\videntifiersBTZRgithub.com/rotki/notification-bridge/gen/go/rotki/notifications/v1;notificationsv1b\x06proto3"
 
 var (
 	file_rotki_notifications_v1_migrations_proto_rawDescOnce sync.Once
@@ -176,18 +525,25 @@ func file_rotki_notifications_v1_migrations_proto_rawDescGZIP() []byte {
 	return file_rotki_notifications_v1_migrations_proto_rawDescData
 }
 
-var file_rotki_notifications_v1_migrations_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_rotki_notifications_v1_migrations_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_rotki_notifications_v1_migrations_proto_goTypes = []any{
-	(*LoginStatus)(nil),    // 0: rotki.notifications.v1.LoginStatus
-	(*CurrentUpgrade)(nil), // 1: rotki.notifications.v1.CurrentUpgrade
+	(*LoginStatus)(nil),           // 0: rotki.notifications.v1.LoginStatus
+	(*CurrentUpgrade)(nil),        // 1: rotki.notifications.v1.CurrentUpgrade
+	(*DbUpgradeStatus)(nil),       // 2: rotki.notifications.v1.DbUpgradeStatus
+	(*CurrentDbUpgrade)(nil),      // 3: rotki.notifications.v1.CurrentDbUpgrade
+	(*DataMigrationStatus)(nil),   // 4: rotki.notifications.v1.DataMigrationStatus
+	(*CurrentMigration)(nil),      // 5: rotki.notifications.v1.CurrentMigration
+	(*SolanaTokensMigration)(nil), // 6: rotki.notifications.v1.SolanaTokensMigration
 }
 var file_rotki_notifications_v1_migrations_proto_depIdxs = []int32{
 	1, // 0: rotki.notifications.v1.LoginStatus.current_upgrade:type_name -> rotki.notifications.v1.CurrentUpgrade
-	1, // [1:1] is the sub-list for method output_type
-	1, // [1:1] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	3, // 1: rotki.notifications.v1.DbUpgradeStatus.current_upgrade:type_name -> rotki.notifications.v1.CurrentDbUpgrade
+	5, // 2: rotki.notifications.v1.DataMigrationStatus.current_migration:type_name -> rotki.notifications.v1.CurrentMigration
+	3, // [3:3] is the sub-list for method output_type
+	3, // [3:3] is the sub-list for method input_type
+	3, // [3:3] is the sub-list for extension type_name
+	3, // [3:3] is the sub-list for extension extendee
+	0, // [0:3] is the sub-list for field type_name
 }
 
 func init() { file_rotki_notifications_v1_migrations_proto_init() }
@@ -195,13 +551,16 @@ func file_rotki_notifications_v1_migrations_proto_init() {
 	if File_rotki_notifications_v1_migrations_proto != nil {
 		return
 	}
+	file_rotki_notifications_v1_wire_proto_init()
+	file_rotki_notifications_v1_migrations_proto_msgTypes[3].OneofWrappers = []any{}
+	file_rotki_notifications_v1_migrations_proto_msgTypes[5].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_rotki_notifications_v1_migrations_proto_rawDesc), len(file_rotki_notifications_v1_migrations_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   2,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -37,6 +37,31 @@ type Notification struct {
 	//	*Notification_LoginStatus
 	//	*Notification_EvmAddressMigration
 	//	*Notification_NewEvmTokenDetected
+	//	*Notification_PremiumStatusUpdate
+	//	*Notification_DbUpgradeStatus
+	//	*Notification_DataMigrationStatus
+	//	*Notification_EvmlikeAccountsDetection
+	//	*Notification_NewTokenDetected
+	//	*Notification_TransactionStatus
+	//	*Notification_EvmTransactionStatus
+	//	*Notification_MissingApiKey
+	//	*Notification_HistoryEventsStatus
+	//	*Notification_RefreshBalances
+	//	*Notification_DatabaseUploadResult
+	//	*Notification_DatabaseUploadProgress
+	//	*Notification_AccountingRuleConflict
+	//	*Notification_CalendarReminder
+	//	*Notification_ExchangeUnknownAsset
+	//	*Notification_ProgressUpdates
+	//	*Notification_GnosispaySessionkeyExpired
+	//	*Notification_MoneriumSessionkeyExpired
+	//	*Notification_SolanaTokensMigration
+	//	*Notification_BinancePairsMissing
+	//	*Notification_UnmatchedAssetMovements
+	//	*Notification_UnmatchedBridgeTransactions
+	//	*Notification_NegativeBalanceDetected
+	//	*Notification_InternalTxFixed
+	//	*Notification_NoAvailableIndexers
 	Payload       isNotification_Payload `protobuf_oneof:"payload"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -124,6 +149,231 @@ func (x *Notification) GetNewEvmTokenDetected() *NewEvmTokenDetected {
 	return nil
 }
 
+func (x *Notification) GetPremiumStatusUpdate() *PremiumStatusUpdate {
+	if x != nil {
+		if x, ok := x.Payload.(*Notification_PremiumStatusUpdate); ok {
+			return x.PremiumStatusUpdate
+		}
+	}
+	return nil
+}
+
+func (x *Notification) GetDbUpgradeStatus() *DbUpgradeStatus {
+	if x != nil {
+		if x, ok := x.Payload.(*Notification_DbUpgradeStatus); ok {
+			return x.DbUpgradeStatus
+		}
+	}
+	return nil
+}
+
+func (x *Notification) GetDataMigrationStatus() *DataMigrationStatus {
+	if x != nil {
+		if x, ok := x.Payload.(*Notification_DataMigrationStatus); ok {
+			return x.DataMigrationStatus
+		}
+	}
+	return nil
+}
+
+func (x *Notification) GetEvmlikeAccountsDetection() *EvmlikeAccountsDetection {
+	if x != nil {
+		if x, ok := x.Payload.(*Notification_EvmlikeAccountsDetection); ok {
+			return x.EvmlikeAccountsDetection
+		}
+	}
+	return nil
+}
+
+func (x *Notification) GetNewTokenDetected() *NewTokenDetected {
+	if x != nil {
+		if x, ok := x.Payload.(*Notification_NewTokenDetected); ok {
+			return x.NewTokenDetected
+		}
+	}
+	return nil
+}
+
+func (x *Notification) GetTransactionStatus() *TransactionStatus {
+	if x != nil {
+		if x, ok := x.Payload.(*Notification_TransactionStatus); ok {
+			return x.TransactionStatus
+		}
+	}
+	return nil
+}
+
+func (x *Notification) GetEvmTransactionStatus() *EvmTransactionStatus {
+	if x != nil {
+		if x, ok := x.Payload.(*Notification_EvmTransactionStatus); ok {
+			return x.EvmTransactionStatus
+		}
+	}
+	return nil
+}
+
+func (x *Notification) GetMissingApiKey() *MissingApiKey {
+	if x != nil {
+		if x, ok := x.Payload.(*Notification_MissingApiKey); ok {
+			return x.MissingApiKey
+		}
+	}
+	return nil
+}
+
+func (x *Notification) GetHistoryEventsStatus() *HistoryEventsStatus {
+	if x != nil {
+		if x, ok := x.Payload.(*Notification_HistoryEventsStatus); ok {
+			return x.HistoryEventsStatus
+		}
+	}
+	return nil
+}
+
+func (x *Notification) GetRefreshBalances() *RefreshBalances {
+	if x != nil {
+		if x, ok := x.Payload.(*Notification_RefreshBalances); ok {
+			return x.RefreshBalances
+		}
+	}
+	return nil
+}
+
+func (x *Notification) GetDatabaseUploadResult() *DatabaseUploadResult {
+	if x != nil {
+		if x, ok := x.Payload.(*Notification_DatabaseUploadResult); ok {
+			return x.DatabaseUploadResult
+		}
+	}
+	return nil
+}
+
+func (x *Notification) GetDatabaseUploadProgress() *DatabaseUploadProgress {
+	if x != nil {
+		if x, ok := x.Payload.(*Notification_DatabaseUploadProgress); ok {
+			return x.DatabaseUploadProgress
+		}
+	}
+	return nil
+}
+
+func (x *Notification) GetAccountingRuleConflict() *AccountingRuleConflict {
+	if x != nil {
+		if x, ok := x.Payload.(*Notification_AccountingRuleConflict); ok {
+			return x.AccountingRuleConflict
+		}
+	}
+	return nil
+}
+
+func (x *Notification) GetCalendarReminder() *CalendarReminder {
+	if x != nil {
+		if x, ok := x.Payload.(*Notification_CalendarReminder); ok {
+			return x.CalendarReminder
+		}
+	}
+	return nil
+}
+
+func (x *Notification) GetExchangeUnknownAsset() *ExchangeUnknownAsset {
+	if x != nil {
+		if x, ok := x.Payload.(*Notification_ExchangeUnknownAsset); ok {
+			return x.ExchangeUnknownAsset
+		}
+	}
+	return nil
+}
+
+func (x *Notification) GetProgressUpdates() *ProgressUpdates {
+	if x != nil {
+		if x, ok := x.Payload.(*Notification_ProgressUpdates); ok {
+			return x.ProgressUpdates
+		}
+	}
+	return nil
+}
+
+func (x *Notification) GetGnosispaySessionkeyExpired() *GnosispaySessionkeyExpired {
+	if x != nil {
+		if x, ok := x.Payload.(*Notification_GnosispaySessionkeyExpired); ok {
+			return x.GnosispaySessionkeyExpired
+		}
+	}
+	return nil
+}
+
+func (x *Notification) GetMoneriumSessionkeyExpired() *MoneriumSessionkeyExpired {
+	if x != nil {
+		if x, ok := x.Payload.(*Notification_MoneriumSessionkeyExpired); ok {
+			return x.MoneriumSessionkeyExpired
+		}
+	}
+	return nil
+}
+
+func (x *Notification) GetSolanaTokensMigration() *SolanaTokensMigration {
+	if x != nil {
+		if x, ok := x.Payload.(*Notification_SolanaTokensMigration); ok {
+			return x.SolanaTokensMigration
+		}
+	}
+	return nil
+}
+
+func (x *Notification) GetBinancePairsMissing() *BinancePairsMissing {
+	if x != nil {
+		if x, ok := x.Payload.(*Notification_BinancePairsMissing); ok {
+			return x.BinancePairsMissing
+		}
+	}
+	return nil
+}
+
+func (x *Notification) GetUnmatchedAssetMovements() *UnmatchedAssetMovements {
+	if x != nil {
+		if x, ok := x.Payload.(*Notification_UnmatchedAssetMovements); ok {
+			return x.UnmatchedAssetMovements
+		}
+	}
+	return nil
+}
+
+func (x *Notification) GetUnmatchedBridgeTransactions() *UnmatchedBridgeTransactions {
+	if x != nil {
+		if x, ok := x.Payload.(*Notification_UnmatchedBridgeTransactions); ok {
+			return x.UnmatchedBridgeTransactions
+		}
+	}
+	return nil
+}
+
+func (x *Notification) GetNegativeBalanceDetected() *NegativeBalanceDetected {
+	if x != nil {
+		if x, ok := x.Payload.(*Notification_NegativeBalanceDetected); ok {
+			return x.NegativeBalanceDetected
+		}
+	}
+	return nil
+}
+
+func (x *Notification) GetInternalTxFixed() *InternalTxFixed {
+	if x != nil {
+		if x, ok := x.Payload.(*Notification_InternalTxFixed); ok {
+			return x.InternalTxFixed
+		}
+	}
+	return nil
+}
+
+func (x *Notification) GetNoAvailableIndexers() *NoAvailableIndexers {
+	if x != nil {
+		if x, ok := x.Payload.(*Notification_NoAvailableIndexers); ok {
+			return x.NoAvailableIndexers
+		}
+	}
+	return nil
+}
+
 type isNotification_Payload interface {
 	isNotification_Payload()
 }
@@ -153,6 +403,131 @@ type Notification_NewEvmTokenDetected struct {
 	NewEvmTokenDetected *NewEvmTokenDetected `protobuf:"bytes,5,opt,name=new_evm_token_detected,json=newEvmTokenDetected,proto3,oneof"`
 }
 
+type Notification_PremiumStatusUpdate struct {
+	// How the user's premium subscription stands.
+	PremiumStatusUpdate *PremiumStatusUpdate `protobuf:"bytes,6,opt,name=premium_status_update,json=premiumStatusUpdate,proto3,oneof"`
+}
+
+type Notification_DbUpgradeStatus struct {
+	// Progress of the database upgrade.
+	DbUpgradeStatus *DbUpgradeStatus `protobuf:"bytes,7,opt,name=db_upgrade_status,json=dbUpgradeStatus,proto3,oneof"`
+}
+
+type Notification_DataMigrationStatus struct {
+	// Progress of the data migrations.
+	DataMigrationStatus *DataMigrationStatus `protobuf:"bytes,8,opt,name=data_migration_status,json=dataMigrationStatus,proto3,oneof"`
+}
+
+type Notification_EvmlikeAccountsDetection struct {
+	// Accounts were looked for on other EVM-like chains.
+	EvmlikeAccountsDetection *EvmlikeAccountsDetection `protobuf:"bytes,9,opt,name=evmlike_accounts_detection,json=evmlikeAccountsDetection,proto3,oneof"`
+}
+
+type Notification_NewTokenDetected struct {
+	// A new token was found.
+	NewTokenDetected *NewTokenDetected `protobuf:"bytes,10,opt,name=new_token_detected,json=newTokenDetected,proto3,oneof"`
+}
+
+type Notification_TransactionStatus struct {
+	// Progress of a query of transactions.
+	TransactionStatus *TransactionStatus `protobuf:"bytes,11,opt,name=transaction_status,json=transactionStatus,proto3,oneof"`
+}
+
+type Notification_EvmTransactionStatus struct {
+	// Progress of a query of EVM transactions, for frontends before rotki 1.40.0.
+	EvmTransactionStatus *EvmTransactionStatus `protobuf:"bytes,12,opt,name=evm_transaction_status,json=evmTransactionStatus,proto3,oneof"`
+}
+
+type Notification_MissingApiKey struct {
+	// A service wants a key of the user's.
+	MissingApiKey *MissingApiKey `protobuf:"bytes,13,opt,name=missing_api_key,json=missingApiKey,proto3,oneof"`
+}
+
+type Notification_HistoryEventsStatus struct {
+	// Progress of a query of an exchange's history.
+	HistoryEventsStatus *HistoryEventsStatus `protobuf:"bytes,14,opt,name=history_events_status,json=historyEventsStatus,proto3,oneof"`
+}
+
+type Notification_RefreshBalances struct {
+	// Balances should be queried anew.
+	RefreshBalances *RefreshBalances `protobuf:"bytes,15,opt,name=refresh_balances,json=refreshBalances,proto3,oneof"`
+}
+
+type Notification_DatabaseUploadResult struct {
+	// The upload of the database has ended.
+	DatabaseUploadResult *DatabaseUploadResult `protobuf:"bytes,16,opt,name=database_upload_result,json=databaseUploadResult,proto3,oneof"`
+}
+
+type Notification_DatabaseUploadProgress struct {
+	// Progress of the upload of the database.
+	DatabaseUploadProgress *DatabaseUploadProgress `protobuf:"bytes,17,opt,name=database_upload_progress,json=databaseUploadProgress,proto3,oneof"`
+}
+
+type Notification_AccountingRuleConflict struct {
+	// Accounting rules conflict.
+	AccountingRuleConflict *AccountingRuleConflict `protobuf:"bytes,18,opt,name=accounting_rule_conflict,json=accountingRuleConflict,proto3,oneof"`
+}
+
+type Notification_CalendarReminder struct {
+	// An event in the calendar is near.
+	CalendarReminder *CalendarReminder `protobuf:"bytes,19,opt,name=calendar_reminder,json=calendarReminder,proto3,oneof"`
+}
+
+type Notification_ExchangeUnknownAsset struct {
+	// An exchange named an asset that rotki does not know.
+	ExchangeUnknownAsset *ExchangeUnknownAsset `protobuf:"bytes,20,opt,name=exchange_unknown_asset,json=exchangeUnknownAsset,proto3,oneof"`
+}
+
+type Notification_ProgressUpdates struct {
+	// Progress of a long task.
+	ProgressUpdates *ProgressUpdates `protobuf:"bytes,21,opt,name=progress_updates,json=progressUpdates,proto3,oneof"`
+}
+
+type Notification_GnosispaySessionkeyExpired struct {
+	// The user must sign in with Gnosis Pay again.
+	GnosispaySessionkeyExpired *GnosispaySessionkeyExpired `protobuf:"bytes,22,opt,name=gnosispay_sessionkey_expired,json=gnosispaySessionkeyExpired,proto3,oneof"`
+}
+
+type Notification_MoneriumSessionkeyExpired struct {
+	// The user must sign in with Monerium again.
+	MoneriumSessionkeyExpired *MoneriumSessionkeyExpired `protobuf:"bytes,23,opt,name=monerium_sessionkey_expired,json=moneriumSessionkeyExpired,proto3,oneof"`
+}
+
+type Notification_SolanaTokensMigration struct {
+	// Solana tokens must be moved to new identifiers.
+	SolanaTokensMigration *SolanaTokensMigration `protobuf:"bytes,24,opt,name=solana_tokens_migration,json=solanaTokensMigration,proto3,oneof"`
+}
+
+type Notification_BinancePairsMissing struct {
+	// No market pairs of a Binance connection are chosen.
+	BinancePairsMissing *BinancePairsMissing `protobuf:"bytes,25,opt,name=binance_pairs_missing,json=binancePairsMissing,proto3,oneof"`
+}
+
+type Notification_UnmatchedAssetMovements struct {
+	// Asset movements lack their other half.
+	UnmatchedAssetMovements *UnmatchedAssetMovements `protobuf:"bytes,26,opt,name=unmatched_asset_movements,json=unmatchedAssetMovements,proto3,oneof"`
+}
+
+type Notification_UnmatchedBridgeTransactions struct {
+	// Bridge transactions lack their other half.
+	UnmatchedBridgeTransactions *UnmatchedBridgeTransactions `protobuf:"bytes,27,opt,name=unmatched_bridge_transactions,json=unmatchedBridgeTransactions,proto3,oneof"`
+}
+
+type Notification_NegativeBalanceDetected struct {
+	// A balance would become negative.
+	NegativeBalanceDetected *NegativeBalanceDetected `protobuf:"bytes,28,opt,name=negative_balance_detected,json=negativeBalanceDetected,proto3,oneof"`
+}
+
+type Notification_InternalTxFixed struct {
+	// An internal transaction was repaired.
+	InternalTxFixed *InternalTxFixed `protobuf:"bytes,29,opt,name=internal_tx_fixed,json=internalTxFixed,proto3,oneof"`
+}
+
+type Notification_NoAvailableIndexers struct {
+	// No indexer for a chain answers.
+	NoAvailableIndexers *NoAvailableIndexers `protobuf:"bytes,30,opt,name=no_available_indexers,json=noAvailableIndexers,proto3,oneof"`
+}
+
 func (*Notification_Legacy) isNotification_Payload() {}
 
 func (*Notification_BalanceSnapshotError) isNotification_Payload() {}
@@ -163,17 +538,93 @@ func (*Notification_EvmAddressMigration) isNotification_Payload() {}
 
 func (*Notification_NewEvmTokenDetected) isNotification_Payload() {}
 
+func (*Notification_PremiumStatusUpdate) isNotification_Payload() {}
+
+func (*Notification_DbUpgradeStatus) isNotification_Payload() {}
+
+func (*Notification_DataMigrationStatus) isNotification_Payload() {}
+
+func (*Notification_EvmlikeAccountsDetection) isNotification_Payload() {}
+
+func (*Notification_NewTokenDetected) isNotification_Payload() {}
+
+func (*Notification_TransactionStatus) isNotification_Payload() {}
+
+func (*Notification_EvmTransactionStatus) isNotification_Payload() {}
+
+func (*Notification_MissingApiKey) isNotification_Payload() {}
+
+func (*Notification_HistoryEventsStatus) isNotification_Payload() {}
+
+func (*Notification_RefreshBalances) isNotification_Payload() {}
+
+func (*Notification_DatabaseUploadResult) isNotification_Payload() {}
+
+func (*Notification_DatabaseUploadProgress) isNotification_Payload() {}
+
+func (*Notification_AccountingRuleConflict) isNotification_Payload() {}
+
+func (*Notification_CalendarReminder) isNotification_Payload() {}
+
+func (*Notification_ExchangeUnknownAsset) isNotification_Payload() {}
+
+func (*Notification_ProgressUpdates) isNotification_Payload() {}
+
+func (*Notification_GnosispaySessionkeyExpired) isNotification_Payload() {}
+
+func (*Notification_MoneriumSessionkeyExpired) isNotification_Payload() {}
+
+func (*Notification_SolanaTokensMigration) isNotification_Payload() {}
+
+func (*Notification_BinancePairsMissing) isNotification_Payload() {}
+
+func (*Notification_UnmatchedAssetMovements) isNotification_Payload() {}
+
+func (*Notification_UnmatchedBridgeTransactions) isNotification_Payload() {}
+
+func (*Notification_NegativeBalanceDetected) isNotification_Payload() {}
+
+func (*Notification_InternalTxFixed) isNotification_Payload() {}
+
+func (*Notification_NoAvailableIndexers) isNotification_Payload() {}
+
 var File_rotki_notifications_v1_notification_proto protoreflect.FileDescriptor
 
 const file_rotki_notifications_v1_notification_proto_rawDesc = "" +
 	"\n" +
-	")rotki/notifications/v1/notification.proto\x12\x16rotki.notifications.v1\x1a%rotki/notifications/v1/accounts.proto\x1a#rotki/notifications/v1/errors.proto\x1a'rotki/notifications/v1/migrations.proto\x1a#rotki/notifications/v1/tokens.proto\"\xca\x03\n" +
+	")rotki/notifications/v1/notification.proto\x12\x16rotki.notifications.v1\x1a%rotki/notifications/v1/accounts.proto\x1a%rotki/notifications/v1/calendar.proto\x1a#rotki/notifications/v1/errors.proto\x1a$rotki/notifications/v1/history.proto\x1a'rotki/notifications/v1/migrations.proto\x1a$rotki/notifications/v1/premium.proto\x1a%rotki/notifications/v1/progress.proto\x1a%rotki/notifications/v1/services.proto\x1a#rotki/notifications/v1/tokens.proto\"\x9e\x17\n" +
 	"\fNotification\x128\n" +
 	"\x06legacy\x18\x01 \x01(\v2\x1e.rotki.notifications.v1.LegacyH\x00R\x06legacy\x12d\n" +
 	"\x16balance_snapshot_error\x18\x02 \x01(\v2,.rotki.notifications.v1.BalanceSnapshotErrorH\x00R\x14balanceSnapshotError\x12H\n" +
 	"\flogin_status\x18\x03 \x01(\v2#.rotki.notifications.v1.LoginStatusH\x00R\vloginStatus\x12a\n" +
 	"\x15evm_address_migration\x18\x04 \x01(\v2+.rotki.notifications.v1.EvmAddressMigrationH\x00R\x13evmAddressMigration\x12b\n" +
-	"\x16new_evm_token_detected\x18\x05 \x01(\v2+.rotki.notifications.v1.NewEvmTokenDetectedH\x00R\x13newEvmTokenDetectedB\t\n" +
+	"\x16new_evm_token_detected\x18\x05 \x01(\v2+.rotki.notifications.v1.NewEvmTokenDetectedH\x00R\x13newEvmTokenDetected\x12a\n" +
+	"\x15premium_status_update\x18\x06 \x01(\v2+.rotki.notifications.v1.PremiumStatusUpdateH\x00R\x13premiumStatusUpdate\x12U\n" +
+	"\x11db_upgrade_status\x18\a \x01(\v2'.rotki.notifications.v1.DbUpgradeStatusH\x00R\x0fdbUpgradeStatus\x12a\n" +
+	"\x15data_migration_status\x18\b \x01(\v2+.rotki.notifications.v1.DataMigrationStatusH\x00R\x13dataMigrationStatus\x12p\n" +
+	"\x1aevmlike_accounts_detection\x18\t \x01(\v20.rotki.notifications.v1.EvmlikeAccountsDetectionH\x00R\x18evmlikeAccountsDetection\x12X\n" +
+	"\x12new_token_detected\x18\n" +
+	" \x01(\v2(.rotki.notifications.v1.NewTokenDetectedH\x00R\x10newTokenDetected\x12Z\n" +
+	"\x12transaction_status\x18\v \x01(\v2).rotki.notifications.v1.TransactionStatusH\x00R\x11transactionStatus\x12d\n" +
+	"\x16evm_transaction_status\x18\f \x01(\v2,.rotki.notifications.v1.EvmTransactionStatusH\x00R\x14evmTransactionStatus\x12O\n" +
+	"\x0fmissing_api_key\x18\r \x01(\v2%.rotki.notifications.v1.MissingApiKeyH\x00R\rmissingApiKey\x12a\n" +
+	"\x15history_events_status\x18\x0e \x01(\v2+.rotki.notifications.v1.HistoryEventsStatusH\x00R\x13historyEventsStatus\x12T\n" +
+	"\x10refresh_balances\x18\x0f \x01(\v2'.rotki.notifications.v1.RefreshBalancesH\x00R\x0frefreshBalances\x12d\n" +
+	"\x16database_upload_result\x18\x10 \x01(\v2,.rotki.notifications.v1.DatabaseUploadResultH\x00R\x14databaseUploadResult\x12j\n" +
+	"\x18database_upload_progress\x18\x11 \x01(\v2..rotki.notifications.v1.DatabaseUploadProgressH\x00R\x16databaseUploadProgress\x12j\n" +
+	"\x18accounting_rule_conflict\x18\x12 \x01(\v2..rotki.notifications.v1.AccountingRuleConflictH\x00R\x16accountingRuleConflict\x12W\n" +
+	"\x11calendar_reminder\x18\x13 \x01(\v2(.rotki.notifications.v1.CalendarReminderH\x00R\x10calendarReminder\x12d\n" +
+	"\x16exchange_unknown_asset\x18\x14 \x01(\v2,.rotki.notifications.v1.ExchangeUnknownAssetH\x00R\x14exchangeUnknownAsset\x12T\n" +
+	"\x10progress_updates\x18\x15 \x01(\v2'.rotki.notifications.v1.ProgressUpdatesH\x00R\x0fprogressUpdates\x12v\n" +
+	"\x1cgnosispay_sessionkey_expired\x18\x16 \x01(\v22.rotki.notifications.v1.GnosispaySessionkeyExpiredH\x00R\x1agnosispaySessionkeyExpired\x12s\n" +
+	"\x1bmonerium_sessionkey_expired\x18\x17 \x01(\v21.rotki.notifications.v1.MoneriumSessionkeyExpiredH\x00R\x19moneriumSessionkeyExpired\x12g\n" +
+	"\x17solana_tokens_migration\x18\x18 \x01(\v2-.rotki.notifications.v1.SolanaTokensMigrationH\x00R\x15solanaTokensMigration\x12a\n" +
+	"\x15binance_pairs_missing\x18\x19 \x01(\v2+.rotki.notifications.v1.BinancePairsMissingH\x00R\x13binancePairsMissing\x12m\n" +
+	"\x19unmatched_asset_movements\x18\x1a \x01(\v2/.rotki.notifications.v1.UnmatchedAssetMovementsH\x00R\x17unmatchedAssetMovements\x12y\n" +
+	"\x1dunmatched_bridge_transactions\x18\x1b \x01(\v23.rotki.notifications.v1.UnmatchedBridgeTransactionsH\x00R\x1bunmatchedBridgeTransactions\x12m\n" +
+	"\x19negative_balance_detected\x18\x1c \x01(\v2/.rotki.notifications.v1.NegativeBalanceDetectedH\x00R\x17negativeBalanceDetected\x12U\n" +
+	"\x11internal_tx_fixed\x18\x1d \x01(\v2'.rotki.notifications.v1.InternalTxFixedH\x00R\x0finternalTxFixed\x12a\n" +
+	"\x15no_available_indexers\x18\x1e \x01(\v2+.rotki.notifications.v1.NoAvailableIndexersH\x00R\x13noAvailableIndexersB\t\n" +
 	"\apayloadBTZRgithub.com/rotki/notification-bridge/gen/go/rotki/notifications/v1;notificationsv1b\x06proto3"
 
 var (
@@ -190,24 +641,74 @@ func file_rotki_notifications_v1_notification_proto_rawDescGZIP() []byte {
 
 var file_rotki_notifications_v1_notification_proto_msgTypes = make([]protoimpl.MessageInfo, 1)
 var file_rotki_notifications_v1_notification_proto_goTypes = []any{
-	(*Notification)(nil),         // 0: rotki.notifications.v1.Notification
-	(*Legacy)(nil),               // 1: rotki.notifications.v1.Legacy
-	(*BalanceSnapshotError)(nil), // 2: rotki.notifications.v1.BalanceSnapshotError
-	(*LoginStatus)(nil),          // 3: rotki.notifications.v1.LoginStatus
-	(*EvmAddressMigration)(nil),  // 4: rotki.notifications.v1.EvmAddressMigration
-	(*NewEvmTokenDetected)(nil),  // 5: rotki.notifications.v1.NewEvmTokenDetected
+	(*Notification)(nil),                // 0: rotki.notifications.v1.Notification
+	(*Legacy)(nil),                      // 1: rotki.notifications.v1.Legacy
+	(*BalanceSnapshotError)(nil),        // 2: rotki.notifications.v1.BalanceSnapshotError
+	(*LoginStatus)(nil),                 // 3: rotki.notifications.v1.LoginStatus
+	(*EvmAddressMigration)(nil),         // 4: rotki.notifications.v1.EvmAddressMigration
+	(*NewEvmTokenDetected)(nil),         // 5: rotki.notifications.v1.NewEvmTokenDetected
+	(*PremiumStatusUpdate)(nil),         // 6: rotki.notifications.v1.PremiumStatusUpdate
+	(*DbUpgradeStatus)(nil),             // 7: rotki.notifications.v1.DbUpgradeStatus
+	(*DataMigrationStatus)(nil),         // 8: rotki.notifications.v1.DataMigrationStatus
+	(*EvmlikeAccountsDetection)(nil),    // 9: rotki.notifications.v1.EvmlikeAccountsDetection
+	(*NewTokenDetected)(nil),            // 10: rotki.notifications.v1.NewTokenDetected
+	(*TransactionStatus)(nil),           // 11: rotki.notifications.v1.TransactionStatus
+	(*EvmTransactionStatus)(nil),        // 12: rotki.notifications.v1.EvmTransactionStatus
+	(*MissingApiKey)(nil),               // 13: rotki.notifications.v1.MissingApiKey
+	(*HistoryEventsStatus)(nil),         // 14: rotki.notifications.v1.HistoryEventsStatus
+	(*RefreshBalances)(nil),             // 15: rotki.notifications.v1.RefreshBalances
+	(*DatabaseUploadResult)(nil),        // 16: rotki.notifications.v1.DatabaseUploadResult
+	(*DatabaseUploadProgress)(nil),      // 17: rotki.notifications.v1.DatabaseUploadProgress
+	(*AccountingRuleConflict)(nil),      // 18: rotki.notifications.v1.AccountingRuleConflict
+	(*CalendarReminder)(nil),            // 19: rotki.notifications.v1.CalendarReminder
+	(*ExchangeUnknownAsset)(nil),        // 20: rotki.notifications.v1.ExchangeUnknownAsset
+	(*ProgressUpdates)(nil),             // 21: rotki.notifications.v1.ProgressUpdates
+	(*GnosispaySessionkeyExpired)(nil),  // 22: rotki.notifications.v1.GnosispaySessionkeyExpired
+	(*MoneriumSessionkeyExpired)(nil),   // 23: rotki.notifications.v1.MoneriumSessionkeyExpired
+	(*SolanaTokensMigration)(nil),       // 24: rotki.notifications.v1.SolanaTokensMigration
+	(*BinancePairsMissing)(nil),         // 25: rotki.notifications.v1.BinancePairsMissing
+	(*UnmatchedAssetMovements)(nil),     // 26: rotki.notifications.v1.UnmatchedAssetMovements
+	(*UnmatchedBridgeTransactions)(nil), // 27: rotki.notifications.v1.UnmatchedBridgeTransactions
+	(*NegativeBalanceDetected)(nil),     // 28: rotki.notifications.v1.NegativeBalanceDetected
+	(*InternalTxFixed)(nil),             // 29: rotki.notifications.v1.InternalTxFixed
+	(*NoAvailableIndexers)(nil),         // 30: rotki.notifications.v1.NoAvailableIndexers
 }
 var file_rotki_notifications_v1_notification_proto_depIdxs = []int32{
-	1, // 0: rotki.notifications.v1.Notification.legacy:type_name -> rotki.notifications.v1.Legacy
-	2, // 1: rotki.notifications.v1.Notification.balance_snapshot_error:type_name -> rotki.notifications.v1.BalanceSnapshotError
-	3, // 2: rotki.notifications.v1.Notification.login_status:type_name -> rotki.notifications.v1.LoginStatus
-	4, // 3: rotki.notifications.v1.Notification.evm_address_migration:type_name -> rotki.notifications.v1.EvmAddressMigration
-	5, // 4: rotki.notifications.v1.Notification.new_evm_token_detected:type_name -> rotki.notifications.v1.NewEvmTokenDetected
-	5, // [5:5] is the sub-list for method output_type
-	5, // [5:5] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	1,  // 0: rotki.notifications.v1.Notification.legacy:type_name -> rotki.notifications.v1.Legacy
+	2,  // 1: rotki.notifications.v1.Notification.balance_snapshot_error:type_name -> rotki.notifications.v1.BalanceSnapshotError
+	3,  // 2: rotki.notifications.v1.Notification.login_status:type_name -> rotki.notifications.v1.LoginStatus
+	4,  // 3: rotki.notifications.v1.Notification.evm_address_migration:type_name -> rotki.notifications.v1.EvmAddressMigration
+	5,  // 4: rotki.notifications.v1.Notification.new_evm_token_detected:type_name -> rotki.notifications.v1.NewEvmTokenDetected
+	6,  // 5: rotki.notifications.v1.Notification.premium_status_update:type_name -> rotki.notifications.v1.PremiumStatusUpdate
+	7,  // 6: rotki.notifications.v1.Notification.db_upgrade_status:type_name -> rotki.notifications.v1.DbUpgradeStatus
+	8,  // 7: rotki.notifications.v1.Notification.data_migration_status:type_name -> rotki.notifications.v1.DataMigrationStatus
+	9,  // 8: rotki.notifications.v1.Notification.evmlike_accounts_detection:type_name -> rotki.notifications.v1.EvmlikeAccountsDetection
+	10, // 9: rotki.notifications.v1.Notification.new_token_detected:type_name -> rotki.notifications.v1.NewTokenDetected
+	11, // 10: rotki.notifications.v1.Notification.transaction_status:type_name -> rotki.notifications.v1.TransactionStatus
+	12, // 11: rotki.notifications.v1.Notification.evm_transaction_status:type_name -> rotki.notifications.v1.EvmTransactionStatus
+	13, // 12: rotki.notifications.v1.Notification.missing_api_key:type_name -> rotki.notifications.v1.MissingApiKey
+	14, // 13: rotki.notifications.v1.Notification.history_events_status:type_name -> rotki.notifications.v1.HistoryEventsStatus
+	15, // 14: rotki.notifications.v1.Notification.refresh_balances:type_name -> rotki.notifications.v1.RefreshBalances
+	16, // 15: rotki.notifications.v1.Notification.database_upload_result:type_name -> rotki.notifications.v1.DatabaseUploadResult
+	17, // 16: rotki.notifications.v1.Notification.database_upload_progress:type_name -> rotki.notifications.v1.DatabaseUploadProgress
+	18, // 17: rotki.notifications.v1.Notification.accounting_rule_conflict:type_name -> rotki.notifications.v1.AccountingRuleConflict
+	19, // 18: rotki.notifications.v1.Notification.calendar_reminder:type_name -> rotki.notifications.v1.CalendarReminder
+	20, // 19: rotki.notifications.v1.Notification.exchange_unknown_asset:type_name -> rotki.notifications.v1.ExchangeUnknownAsset
+	21, // 20: rotki.notifications.v1.Notification.progress_updates:type_name -> rotki.notifications.v1.ProgressUpdates
+	22, // 21: rotki.notifications.v1.Notification.gnosispay_sessionkey_expired:type_name -> rotki.notifications.v1.GnosispaySessionkeyExpired
+	23, // 22: rotki.notifications.v1.Notification.monerium_sessionkey_expired:type_name -> rotki.notifications.v1.MoneriumSessionkeyExpired
+	24, // 23: rotki.notifications.v1.Notification.solana_tokens_migration:type_name -> rotki.notifications.v1.SolanaTokensMigration
+	25, // 24: rotki.notifications.v1.Notification.binance_pairs_missing:type_name -> rotki.notifications.v1.BinancePairsMissing
+	26, // 25: rotki.notifications.v1.Notification.unmatched_asset_movements:type_name -> rotki.notifications.v1.UnmatchedAssetMovements
+	27, // 26: rotki.notifications.v1.Notification.unmatched_bridge_transactions:type_name -> rotki.notifications.v1.UnmatchedBridgeTransactions
+	28, // 27: rotki.notifications.v1.Notification.negative_balance_detected:type_name -> rotki.notifications.v1.NegativeBalanceDetected
+	29, // 28: rotki.notifications.v1.Notification.internal_tx_fixed:type_name -> rotki.notifications.v1.InternalTxFixed
+	30, // 29: rotki.notifications.v1.Notification.no_available_indexers:type_name -> rotki.notifications.v1.NoAvailableIndexers
+	30, // [30:30] is the sub-list for method output_type
+	30, // [30:30] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_rotki_notifications_v1_notification_proto_init() }
@@ -216,8 +717,13 @@ func file_rotki_notifications_v1_notification_proto_init() {
 		return
 	}
 	file_rotki_notifications_v1_accounts_proto_init()
+	file_rotki_notifications_v1_calendar_proto_init()
 	file_rotki_notifications_v1_errors_proto_init()
+	file_rotki_notifications_v1_history_proto_init()
 	file_rotki_notifications_v1_migrations_proto_init()
+	file_rotki_notifications_v1_premium_proto_init()
+	file_rotki_notifications_v1_progress_proto_init()
+	file_rotki_notifications_v1_services_proto_init()
 	file_rotki_notifications_v1_tokens_proto_init()
 	file_rotki_notifications_v1_notification_proto_msgTypes[0].OneofWrappers = []any{
 		(*Notification_Legacy)(nil),
@@ -225,6 +731,31 @@ func file_rotki_notifications_v1_notification_proto_init() {
 		(*Notification_LoginStatus)(nil),
 		(*Notification_EvmAddressMigration)(nil),
 		(*Notification_NewEvmTokenDetected)(nil),
+		(*Notification_PremiumStatusUpdate)(nil),
+		(*Notification_DbUpgradeStatus)(nil),
+		(*Notification_DataMigrationStatus)(nil),
+		(*Notification_EvmlikeAccountsDetection)(nil),
+		(*Notification_NewTokenDetected)(nil),
+		(*Notification_TransactionStatus)(nil),
+		(*Notification_EvmTransactionStatus)(nil),
+		(*Notification_MissingApiKey)(nil),
+		(*Notification_HistoryEventsStatus)(nil),
+		(*Notification_RefreshBalances)(nil),
+		(*Notification_DatabaseUploadResult)(nil),
+		(*Notification_DatabaseUploadProgress)(nil),
+		(*Notification_AccountingRuleConflict)(nil),
+		(*Notification_CalendarReminder)(nil),
+		(*Notification_ExchangeUnknownAsset)(nil),
+		(*Notification_ProgressUpdates)(nil),
+		(*Notification_GnosispaySessionkeyExpired)(nil),
+		(*Notification_MoneriumSessionkeyExpired)(nil),
+		(*Notification_SolanaTokensMigration)(nil),
+		(*Notification_BinancePairsMissing)(nil),
+		(*Notification_UnmatchedAssetMovements)(nil),
+		(*Notification_UnmatchedBridgeTransactions)(nil),
+		(*Notification_NegativeBalanceDetected)(nil),
+		(*Notification_InternalTxFixed)(nil),
+		(*Notification_NoAvailableIndexers)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

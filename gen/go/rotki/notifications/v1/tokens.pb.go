@@ -21,6 +21,59 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// TokenKind is a family of tokens.
+type TokenKind int32
+
+const (
+	// Refused: a token always has a kind.
+	TokenKind_TOKEN_KIND_UNSPECIFIED TokenKind = 0
+	// A token on an EVM chain: "evm" on the wire.
+	TokenKind_TOKEN_KIND_EVM TokenKind = 1
+	// A token on Solana: "solana" on the wire.
+	TokenKind_TOKEN_KIND_SOLANA TokenKind = 2
+)
+
+// Enum value maps for TokenKind.
+var (
+	TokenKind_name = map[int32]string{
+		0: "TOKEN_KIND_UNSPECIFIED",
+		1: "TOKEN_KIND_EVM",
+		2: "TOKEN_KIND_SOLANA",
+	}
+	TokenKind_value = map[string]int32{
+		"TOKEN_KIND_UNSPECIFIED": 0,
+		"TOKEN_KIND_EVM":         1,
+		"TOKEN_KIND_SOLANA":      2,
+	}
+)
+
+func (x TokenKind) Enum() *TokenKind {
+	p := new(TokenKind)
+	*p = x
+	return p
+}
+
+func (x TokenKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (TokenKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_rotki_notifications_v1_tokens_proto_enumTypes[0].Descriptor()
+}
+
+func (TokenKind) Type() protoreflect.EnumType {
+	return &file_rotki_notifications_v1_tokens_proto_enumTypes[0]
+}
+
+func (x TokenKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use TokenKind.Descriptor instead.
+func (TokenKind) EnumDescriptor() ([]byte, []int) {
+	return file_rotki_notifications_v1_tokens_proto_rawDescGZIP(), []int{0}
+}
+
 // NewEvmTokenDetected tells which tokens were found, and added to the database, while EVM transactions were
 // processed. Some may be spam. Its "data" is the array of tokens itself, as rotki's API document shows it.
 type NewEvmTokenDetected struct {
@@ -114,6 +167,137 @@ func (x *DetectedToken) GetTokenIdentifier() string {
 	return ""
 }
 
+// NewTokenDetected tells of one token that was found, and added to the database. Since rotki 1.41.0, in which it
+// replaced new_evm_token_detected.
+type NewTokenDetected struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The token's identifier. Example: "eip155:1/erc20:0x76dc5F01A1977F37b483F2C5b06618ed8FcA898C".
+	TokenIdentifier string `protobuf:"bytes,1,opt,name=token_identifier,json=tokenIdentifier,proto3" json:"token_identifier,omitempty"`
+	// Required: what kind of token. The backend always sends it; the frontend would take its absence for "evm".
+	TokenKind TokenKind `protobuf:"varint,2,opt,name=token_kind,json=tokenKind,proto3,enum=rotki.notifications.v1.TokenKind" json:"token_kind,omitempty"`
+	// Optional: true when the token was taken for spam and is ignored. rotki never sends false.
+	IsIgnored *bool `protobuf:"varint,3,opt,name=is_ignored,json=isIgnored,proto3,oneof" json:"is_ignored,omitempty"`
+	// Optional: the transaction in which it was seen, a hash or a Solana signature. Never together with
+	// seen_description. Example: "0x06a8b9f758b0471886186c2a48dea189b3044916c7f94ee7f559026fefd91c39".
+	SeenTxReference *string `protobuf:"bytes,4,opt,name=seen_tx_reference,json=seenTxReference,proto3,oneof" json:"seen_tx_reference,omitempty"`
+	// Optional: what rotki was doing when it saw the token. rotki's document knows it only as present or missing; the
+	// backend also sends null, and the frontend takes all three.
+	SeenDescription *SeenDescription `protobuf:"bytes,5,opt,name=seen_description,json=seenDescription,proto3,oneof" json:"seen_description,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *NewTokenDetected) Reset() {
+	*x = NewTokenDetected{}
+	mi := &file_rotki_notifications_v1_tokens_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NewTokenDetected) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NewTokenDetected) ProtoMessage() {}
+
+func (x *NewTokenDetected) ProtoReflect() protoreflect.Message {
+	mi := &file_rotki_notifications_v1_tokens_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NewTokenDetected.ProtoReflect.Descriptor instead.
+func (*NewTokenDetected) Descriptor() ([]byte, []int) {
+	return file_rotki_notifications_v1_tokens_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *NewTokenDetected) GetTokenIdentifier() string {
+	if x != nil {
+		return x.TokenIdentifier
+	}
+	return ""
+}
+
+func (x *NewTokenDetected) GetTokenKind() TokenKind {
+	if x != nil {
+		return x.TokenKind
+	}
+	return TokenKind_TOKEN_KIND_UNSPECIFIED
+}
+
+func (x *NewTokenDetected) GetIsIgnored() bool {
+	if x != nil && x.IsIgnored != nil {
+		return *x.IsIgnored
+	}
+	return false
+}
+
+func (x *NewTokenDetected) GetSeenTxReference() string {
+	if x != nil && x.SeenTxReference != nil {
+		return *x.SeenTxReference
+	}
+	return ""
+}
+
+func (x *NewTokenDetected) GetSeenDescription() *SeenDescription {
+	if x != nil {
+		return x.SeenDescription
+	}
+	return nil
+}
+
+// SeenDescription is a text, or null when its text is unset.
+type SeenDescription struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The text. Example: "Querying curve pools".
+	Text          *string `protobuf:"bytes,1,opt,name=text,proto3,oneof" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SeenDescription) Reset() {
+	*x = SeenDescription{}
+	mi := &file_rotki_notifications_v1_tokens_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SeenDescription) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SeenDescription) ProtoMessage() {}
+
+func (x *SeenDescription) ProtoReflect() protoreflect.Message {
+	mi := &file_rotki_notifications_v1_tokens_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SeenDescription.ProtoReflect.Descriptor instead.
+func (*SeenDescription) Descriptor() ([]byte, []int) {
+	return file_rotki_notifications_v1_tokens_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *SeenDescription) GetText() string {
+	if x != nil && x.Text != nil {
+		return *x.Text
+	}
+	return ""
+}
+
 var File_rotki_notifications_v1_tokens_proto protoreflect.FileDescriptor
 
 const file_rotki_notifications_v1_tokens_proto_rawDesc = "" +
@@ -122,7 +306,25 @@ const file_rotki_notifications_v1_tokens_proto_rawDesc = "" +
 	"\x13NewEvmTokenDetected\x12=\n" +
 	"\x06tokens\x18\x01 \x03(\v2%.rotki.notifications.v1.DetectedTokenR\x06tokens:\x04\xc8\xf3\x18\x01\":\n" +
 	"\rDetectedToken\x12)\n" +
-	"\x10token_identifier\x18\x01 \x01(\tR\x0ftokenIdentifierBTZRgithub.com/rotki/notification-bridge/gen/go/rotki/notifications/v1;notificationsv1b\x06proto3"
+	"\x10token_identifier\x18\x01 \x01(\tR\x0ftokenIdentifier\"\xe7\x02\n" +
+	"\x10NewTokenDetected\x12)\n" +
+	"\x10token_identifier\x18\x01 \x01(\tR\x0ftokenIdentifier\x12@\n" +
+	"\n" +
+	"token_kind\x18\x02 \x01(\x0e2!.rotki.notifications.v1.TokenKindR\ttokenKind\x12\"\n" +
+	"\n" +
+	"is_ignored\x18\x03 \x01(\bH\x00R\tisIgnored\x88\x01\x01\x12/\n" +
+	"\x11seen_tx_reference\x18\x04 \x01(\tH\x01R\x0fseenTxReference\x88\x01\x01\x12W\n" +
+	"\x10seen_description\x18\x05 \x01(\v2'.rotki.notifications.v1.SeenDescriptionH\x02R\x0fseenDescription\x88\x01\x01B\r\n" +
+	"\v_is_ignoredB\x14\n" +
+	"\x12_seen_tx_referenceB\x13\n" +
+	"\x11_seen_description\"?\n" +
+	"\x0fSeenDescription\x12\x1d\n" +
+	"\x04text\x18\x01 \x01(\tB\x04\xc8\xf3\x18\x01H\x00R\x04text\x88\x01\x01:\x04\xc8\xf3\x18\x01B\a\n" +
+	"\x05_text*R\n" +
+	"\tTokenKind\x12\x1a\n" +
+	"\x16TOKEN_KIND_UNSPECIFIED\x10\x00\x12\x12\n" +
+	"\x0eTOKEN_KIND_EVM\x10\x01\x12\x15\n" +
+	"\x11TOKEN_KIND_SOLANA\x10\x02BTZRgithub.com/rotki/notification-bridge/gen/go/rotki/notifications/v1;notificationsv1b\x06proto3"
 
 var (
 	file_rotki_notifications_v1_tokens_proto_rawDescOnce sync.Once
@@ -136,18 +338,24 @@ func file_rotki_notifications_v1_tokens_proto_rawDescGZIP() []byte {
 	return file_rotki_notifications_v1_tokens_proto_rawDescData
 }
 
-var file_rotki_notifications_v1_tokens_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_rotki_notifications_v1_tokens_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_rotki_notifications_v1_tokens_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_rotki_notifications_v1_tokens_proto_goTypes = []any{
-	(*NewEvmTokenDetected)(nil), // 0: rotki.notifications.v1.NewEvmTokenDetected
-	(*DetectedToken)(nil),       // 1: rotki.notifications.v1.DetectedToken
+	(TokenKind)(0),              // 0: rotki.notifications.v1.TokenKind
+	(*NewEvmTokenDetected)(nil), // 1: rotki.notifications.v1.NewEvmTokenDetected
+	(*DetectedToken)(nil),       // 2: rotki.notifications.v1.DetectedToken
+	(*NewTokenDetected)(nil),    // 3: rotki.notifications.v1.NewTokenDetected
+	(*SeenDescription)(nil),     // 4: rotki.notifications.v1.SeenDescription
 }
 var file_rotki_notifications_v1_tokens_proto_depIdxs = []int32{
-	1, // 0: rotki.notifications.v1.NewEvmTokenDetected.tokens:type_name -> rotki.notifications.v1.DetectedToken
-	1, // [1:1] is the sub-list for method output_type
-	1, // [1:1] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	2, // 0: rotki.notifications.v1.NewEvmTokenDetected.tokens:type_name -> rotki.notifications.v1.DetectedToken
+	0, // 1: rotki.notifications.v1.NewTokenDetected.token_kind:type_name -> rotki.notifications.v1.TokenKind
+	4, // 2: rotki.notifications.v1.NewTokenDetected.seen_description:type_name -> rotki.notifications.v1.SeenDescription
+	3, // [3:3] is the sub-list for method output_type
+	3, // [3:3] is the sub-list for method input_type
+	3, // [3:3] is the sub-list for extension type_name
+	3, // [3:3] is the sub-list for extension extendee
+	0, // [0:3] is the sub-list for field type_name
 }
 
 func init() { file_rotki_notifications_v1_tokens_proto_init() }
@@ -156,18 +364,21 @@ func file_rotki_notifications_v1_tokens_proto_init() {
 		return
 	}
 	file_rotki_notifications_v1_wire_proto_init()
+	file_rotki_notifications_v1_tokens_proto_msgTypes[2].OneofWrappers = []any{}
+	file_rotki_notifications_v1_tokens_proto_msgTypes[3].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_rotki_notifications_v1_tokens_proto_rawDesc), len(file_rotki_notifications_v1_tokens_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   2,
+			NumEnums:      1,
+			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
 		GoTypes:           file_rotki_notifications_v1_tokens_proto_goTypes,
 		DependencyIndexes: file_rotki_notifications_v1_tokens_proto_depIdxs,
+		EnumInfos:         file_rotki_notifications_v1_tokens_proto_enumTypes,
 		MessageInfos:      file_rotki_notifications_v1_tokens_proto_msgTypes,
 	}.Build()
 	File_rotki_notifications_v1_tokens_proto = out.File

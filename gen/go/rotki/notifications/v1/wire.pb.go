@@ -34,9 +34,9 @@ type Shape int32
 const (
 	// Not set: the message becomes a JSON object with one key per field.
 	Shape_SHAPE_UNSPECIFIED Shape = 0
-	// The message has exactly one field, which is repeated, and becomes that field's JSON array.
-	// Example: EvmAddressMigration{addresses: [a, b]} becomes [a, b].
-	Shape_SHAPE_BARE_LIST Shape = 1
+	// The message has exactly one field and becomes that field's value: a repeated field's array, or a nullable one's
+	// value or null. Example: EvmAddressMigration{addresses: [a, b]} becomes [a, b].
+	Shape_SHAPE_BARE Shape = 1
 	// The message becomes a JSON array of its fields' values in the order of their numbers, always all of them.
 	// Example: Period{from: 1, to: 2} becomes [1, 2].
 	Shape_SHAPE_TUPLE Shape = 2
@@ -46,12 +46,12 @@ const (
 var (
 	Shape_name = map[int32]string{
 		0: "SHAPE_UNSPECIFIED",
-		1: "SHAPE_BARE_LIST",
+		1: "SHAPE_BARE",
 		2: "SHAPE_TUPLE",
 	}
 	Shape_value = map[string]int32{
 		"SHAPE_UNSPECIFIED": 0,
-		"SHAPE_BARE_LIST":   1,
+		"SHAPE_BARE":        1,
 		"SHAPE_TUPLE":       2,
 	}
 )
@@ -108,6 +108,14 @@ var file_rotki_notifications_v1_wire_proto_extTypes = []protoimpl.ExtensionInfo{
 		Tag:           "bytes,51001,opt,name=discriminator",
 		Filename:      "rotki/notifications/v1/wire.proto",
 	},
+	{
+		ExtendedType:  (*descriptorpb.EnumValueOptions)(nil),
+		ExtensionType: (*string)(nil),
+		Field:         51001,
+		Name:          "rotki.notifications.v1.json_value",
+		Tag:           "bytes,51001,opt,name=json_value",
+		Filename:      "rotki/notifications/v1/wire.proto",
+	},
 }
 
 // Extension fields to descriptorpb.MessageOptions.
@@ -137,18 +145,30 @@ var (
 	E_Discriminator = &file_rotki_notifications_v1_wire_proto_extTypes[2]
 )
 
+// Extension fields to descriptorpb.EnumValueOptions.
+var (
+	// What the value is in JSON, where that cannot be its name without the enum's prefix in lower case.
+	// Example: SERVICE_GNOSIS_PAY = 7 [(json_value) = "gnosis pay"].
+	//
+	// optional string json_value = 51001;
+	E_JsonValue = &file_rotki_notifications_v1_wire_proto_extTypes[3]
+)
+
 var File_rotki_notifications_v1_wire_proto protoreflect.FileDescriptor
 
 const file_rotki_notifications_v1_wire_proto_rawDesc = "" +
 	"\n" +
-	"!rotki/notifications/v1/wire.proto\x12\x16rotki.notifications.v1\x1a google/protobuf/descriptor.proto*D\n" +
+	"!rotki/notifications/v1/wire.proto\x12\x16rotki.notifications.v1\x1a google/protobuf/descriptor.proto*?\n" +
 	"\x05Shape\x12\x15\n" +
-	"\x11SHAPE_UNSPECIFIED\x10\x00\x12\x13\n" +
-	"\x0fSHAPE_BARE_LIST\x10\x01\x12\x0f\n" +
+	"\x11SHAPE_UNSPECIFIED\x10\x00\x12\x0e\n" +
+	"\n" +
+	"SHAPE_BARE\x10\x01\x12\x0f\n" +
 	"\vSHAPE_TUPLE\x10\x02:V\n" +
 	"\x05shape\x12\x1f.google.protobuf.MessageOptions\x18\xb9\x8e\x03 \x01(\x0e2\x1d.rotki.notifications.v1.ShapeR\x05shape:;\n" +
 	"\bnullable\x12\x1d.google.protobuf.FieldOptions\x18\xb9\x8e\x03 \x01(\bR\bnullable:E\n" +
-	"\rdiscriminator\x12\x1d.google.protobuf.OneofOptions\x18\xb9\x8e\x03 \x01(\tR\rdiscriminatorBTZRgithub.com/rotki/notification-bridge/gen/go/rotki/notifications/v1;notificationsv1b\x06proto3"
+	"\rdiscriminator\x12\x1d.google.protobuf.OneofOptions\x18\xb9\x8e\x03 \x01(\tR\rdiscriminator:B\n" +
+	"\n" +
+	"json_value\x12!.google.protobuf.EnumValueOptions\x18\xb9\x8e\x03 \x01(\tR\tjsonValueBTZRgithub.com/rotki/notification-bridge/gen/go/rotki/notifications/v1;notificationsv1b\x06proto3"
 
 var (
 	file_rotki_notifications_v1_wire_proto_rawDescOnce sync.Once
@@ -164,20 +184,22 @@ func file_rotki_notifications_v1_wire_proto_rawDescGZIP() []byte {
 
 var file_rotki_notifications_v1_wire_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
 var file_rotki_notifications_v1_wire_proto_goTypes = []any{
-	(Shape)(0),                          // 0: rotki.notifications.v1.Shape
-	(*descriptorpb.MessageOptions)(nil), // 1: google.protobuf.MessageOptions
-	(*descriptorpb.FieldOptions)(nil),   // 2: google.protobuf.FieldOptions
-	(*descriptorpb.OneofOptions)(nil),   // 3: google.protobuf.OneofOptions
+	(Shape)(0),                            // 0: rotki.notifications.v1.Shape
+	(*descriptorpb.MessageOptions)(nil),   // 1: google.protobuf.MessageOptions
+	(*descriptorpb.FieldOptions)(nil),     // 2: google.protobuf.FieldOptions
+	(*descriptorpb.OneofOptions)(nil),     // 3: google.protobuf.OneofOptions
+	(*descriptorpb.EnumValueOptions)(nil), // 4: google.protobuf.EnumValueOptions
 }
 var file_rotki_notifications_v1_wire_proto_depIdxs = []int32{
 	1, // 0: rotki.notifications.v1.shape:extendee -> google.protobuf.MessageOptions
 	2, // 1: rotki.notifications.v1.nullable:extendee -> google.protobuf.FieldOptions
 	3, // 2: rotki.notifications.v1.discriminator:extendee -> google.protobuf.OneofOptions
-	0, // 3: rotki.notifications.v1.shape:type_name -> rotki.notifications.v1.Shape
-	4, // [4:4] is the sub-list for method output_type
-	4, // [4:4] is the sub-list for method input_type
-	3, // [3:4] is the sub-list for extension type_name
-	0, // [0:3] is the sub-list for extension extendee
+	4, // 3: rotki.notifications.v1.json_value:extendee -> google.protobuf.EnumValueOptions
+	0, // 4: rotki.notifications.v1.shape:type_name -> rotki.notifications.v1.Shape
+	5, // [5:5] is the sub-list for method output_type
+	5, // [5:5] is the sub-list for method input_type
+	4, // [4:5] is the sub-list for extension type_name
+	0, // [0:4] is the sub-list for extension extendee
 	0, // [0:0] is the sub-list for field type_name
 }
 
@@ -193,7 +215,7 @@ func file_rotki_notifications_v1_wire_proto_init() {
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_rotki_notifications_v1_wire_proto_rawDesc), len(file_rotki_notifications_v1_wire_proto_rawDesc)),
 			NumEnums:      1,
 			NumMessages:   0,
-			NumExtensions: 3,
+			NumExtensions: 4,
 			NumServices:   0,
 		},
 		GoTypes:           file_rotki_notifications_v1_wire_proto_goTypes,

@@ -14,7 +14,7 @@ _sym_db = _symbol_database.Default()
 from rotki.notifications.v1 import wire_pb2 as rotki_dot_notifications_dot_v1_dot_wire__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%rotki/notifications/v1/accounts.proto\x12\x16rotki.notifications.v1\x1a!rotki/notifications/v1/wire.proto\"]\n\x13\x45vmAddressMigration\x12@\n\taddresses\x18\x01 \x03(\x0b\x32\".rotki.notifications.v1.EvmAddressR\taddresses:\x04\xc8\xf3\x18\x01\"C\n\nEvmAddress\x12\x1b\n\tevm_chain\x18\x01 \x01(\tR\x08\x65vmChain\x12\x18\n\x07\x61\x64\x64ress\x18\x02 \x01(\tR\x07\x61\x64\x64ressBTZRgithub.com/rotki/notification-bridge/gen/go/rotki/notifications/v1;notificationsv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%rotki/notifications/v1/accounts.proto\x12\x16rotki.notifications.v1\x1a!rotki/notifications/v1/wire.proto\"]\n\x13\x45vmAddressMigration\x12@\n\taddresses\x18\x01 \x03(\x0b\x32\".rotki.notifications.v1.EvmAddressR\taddresses:\x04\xc8\xf3\x18\x01\"C\n\nEvmAddress\x12\x1b\n\tevm_chain\x18\x01 \x01(\tR\x08\x65vmChain\x12\x18\n\x07\x61\x64\x64ress\x18\x02 \x01(\tR\x07\x61\x64\x64ress\"d\n\x18\x45vmlikeAccountsDetection\x12\x42\n\x08\x61\x63\x63ounts\x18\x01 \x03(\x0b\x32&.rotki.notifications.v1.EvmlikeAccountR\x08\x61\x63\x63ounts:\x04\xc8\xf3\x18\x01\"@\n\x0e\x45vmlikeAccount\x12\x14\n\x05\x63hain\x18\x01 \x01(\tR\x05\x63hain\x12\x18\n\x07\x61\x64\x64ress\x18\x02 \x01(\tR\x07\x61\x64\x64ress\"\xa0\x01\n\x0fRefreshBalances\x12?\n\x04type\x18\x01 \x01(\x0e\x32+.rotki.notifications.v1.RefreshBalancesTypeR\x04type\x12L\n\nblockchain\x18\x02 \x01(\x0e\x32,.rotki.notifications.v1.RefreshBalancesChainR\nblockchain*k\n\x13RefreshBalancesType\x12%\n!REFRESH_BALANCES_TYPE_UNSPECIFIED\x10\x00\x12-\n)REFRESH_BALANCES_TYPE_BLOCKCHAIN_BALANCES\x10\x01*\xb9\x05\n\x14RefreshBalancesChain\x12&\n\"REFRESH_BALANCES_CHAIN_UNSPECIFIED\x10\x00\x12\x1e\n\x1aREFRESH_BALANCES_CHAIN_ETH\x10\x01\x12\x1f\n\x1bREFRESH_BALANCES_CHAIN_ETH2\x10\x02\x12\x1e\n\x1aREFRESH_BALANCES_CHAIN_BTC\x10\x03\x12\x1e\n\x1aREFRESH_BALANCES_CHAIN_BCH\x10\x04\x12\x1e\n\x1aREFRESH_BALANCES_CHAIN_KSM\x10\x05\x12\x1e\n\x1aREFRESH_BALANCES_CHAIN_DOT\x10\x06\x12!\n\x1dREFRESH_BALANCES_CHAIN_SOLANA\x10\x07\x12%\n!REFRESH_BALANCES_CHAIN_BINANCE_SC\x10\x08\x12\x1f\n\x1bREFRESH_BALANCES_CHAIN_AVAX\x10\t\x12#\n\x1fREFRESH_BALANCES_CHAIN_OPTIMISM\x10\n\x12&\n\"REFRESH_BALANCES_CHAIN_POLYGON_POS\x10\x0b\x12\'\n#REFRESH_BALANCES_CHAIN_ARBITRUM_ONE\x10\x0c\x12\x1f\n\x1bREFRESH_BALANCES_CHAIN_BASE\x10\r\x12!\n\x1dREFRESH_BALANCES_CHAIN_GNOSIS\x10\x0e\x12!\n\x1dREFRESH_BALANCES_CHAIN_SCROLL\x10\x0f\x12 \n\x1cREFRESH_BALANCES_CHAIN_MONAD\x10\x10\x12&\n\"REFRESH_BALANCES_CHAIN_ZKSYNC_LITE\x10\x11\x12&\n\"REFRESH_BALANCES_CHAIN_HYPERLIQUID\x10\x12\x42TZRgithub.com/rotki/notification-bridge/gen/go/rotki/notifications/v1;notificationsv1b\x06proto3')
 
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, globals())
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'rotki.notifications.v1.accounts_pb2', globals())
@@ -24,8 +24,20 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   DESCRIPTOR._serialized_options = b'ZRgithub.com/rotki/notification-bridge/gen/go/rotki/notifications/v1;notificationsv1'
   _EVMADDRESSMIGRATION._options = None
   _EVMADDRESSMIGRATION._serialized_options = b'\310\363\030\001'
+  _EVMLIKEACCOUNTSDETECTION._options = None
+  _EVMLIKEACCOUNTSDETECTION._serialized_options = b'\310\363\030\001'
+  _REFRESHBALANCESTYPE._serialized_start=595
+  _REFRESHBALANCESTYPE._serialized_end=702
+  _REFRESHBALANCESCHAIN._serialized_start=705
+  _REFRESHBALANCESCHAIN._serialized_end=1402
   _EVMADDRESSMIGRATION._serialized_start=100
   _EVMADDRESSMIGRATION._serialized_end=193
   _EVMADDRESS._serialized_start=195
   _EVMADDRESS._serialized_end=262
+  _EVMLIKEACCOUNTSDETECTION._serialized_start=264
+  _EVMLIKEACCOUNTSDETECTION._serialized_end=364
+  _EVMLIKEACCOUNT._serialized_start=366
+  _EVMLIKEACCOUNT._serialized_end=430
+  _REFRESHBALANCES._serialized_start=433
+  _REFRESHBALANCES._serialized_end=593
 # @@protoc_insertion_point(module_scope)

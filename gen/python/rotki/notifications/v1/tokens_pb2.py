@@ -14,7 +14,7 @@ _sym_db = _symbol_database.Default()
 from rotki.notifications.v1 import wire_pb2 as rotki_dot_notifications_dot_v1_dot_wire__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#rotki/notifications/v1/tokens.proto\x12\x16rotki.notifications.v1\x1a!rotki/notifications/v1/wire.proto\"Z\n\x13NewEvmTokenDetected\x12=\n\x06tokens\x18\x01 \x03(\x0b\x32%.rotki.notifications.v1.DetectedTokenR\x06tokens:\x04\xc8\xf3\x18\x01\":\n\rDetectedToken\x12)\n\x10token_identifier\x18\x01 \x01(\tR\x0ftokenIdentifierBTZRgithub.com/rotki/notification-bridge/gen/go/rotki/notifications/v1;notificationsv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#rotki/notifications/v1/tokens.proto\x12\x16rotki.notifications.v1\x1a!rotki/notifications/v1/wire.proto\"Z\n\x13NewEvmTokenDetected\x12=\n\x06tokens\x18\x01 \x03(\x0b\x32%.rotki.notifications.v1.DetectedTokenR\x06tokens:\x04\xc8\xf3\x18\x01\":\n\rDetectedToken\x12)\n\x10token_identifier\x18\x01 \x01(\tR\x0ftokenIdentifier\"\xe7\x02\n\x10NewTokenDetected\x12)\n\x10token_identifier\x18\x01 \x01(\tR\x0ftokenIdentifier\x12@\n\ntoken_kind\x18\x02 \x01(\x0e\x32!.rotki.notifications.v1.TokenKindR\ttokenKind\x12\"\n\nis_ignored\x18\x03 \x01(\x08H\x00R\tisIgnored\x88\x01\x01\x12/\n\x11seen_tx_reference\x18\x04 \x01(\tH\x01R\x0fseenTxReference\x88\x01\x01\x12W\n\x10seen_description\x18\x05 \x01(\x0b\x32\'.rotki.notifications.v1.SeenDescriptionH\x02R\x0fseenDescription\x88\x01\x01\x42\r\n\x0b_is_ignoredB\x14\n\x12_seen_tx_referenceB\x13\n\x11_seen_description\"?\n\x0fSeenDescription\x12\x1d\n\x04text\x18\x01 \x01(\tB\x04\xc8\xf3\x18\x01H\x00R\x04text\x88\x01\x01:\x04\xc8\xf3\x18\x01\x42\x07\n\x05_text*R\n\tTokenKind\x12\x1a\n\x16TOKEN_KIND_UNSPECIFIED\x10\x00\x12\x12\n\x0eTOKEN_KIND_EVM\x10\x01\x12\x15\n\x11TOKEN_KIND_SOLANA\x10\x02\x42TZRgithub.com/rotki/notification-bridge/gen/go/rotki/notifications/v1;notificationsv1b\x06proto3')
 
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, globals())
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'rotki.notifications.v1.tokens_pb2', globals())
@@ -24,8 +24,18 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   DESCRIPTOR._serialized_options = b'ZRgithub.com/rotki/notification-bridge/gen/go/rotki/notifications/v1;notificationsv1'
   _NEWEVMTOKENDETECTED._options = None
   _NEWEVMTOKENDETECTED._serialized_options = b'\310\363\030\001'
+  _SEENDESCRIPTION.fields_by_name['text']._options = None
+  _SEENDESCRIPTION.fields_by_name['text']._serialized_options = b'\310\363\030\001'
+  _SEENDESCRIPTION._options = None
+  _SEENDESCRIPTION._serialized_options = b'\310\363\030\001'
+  _TOKENKIND._serialized_start=677
+  _TOKENKIND._serialized_end=759
   _NEWEVMTOKENDETECTED._serialized_start=98
   _NEWEVMTOKENDETECTED._serialized_end=188
   _DETECTEDTOKEN._serialized_start=190
   _DETECTEDTOKEN._serialized_end=248
+  _NEWTOKENDETECTED._serialized_start=251
+  _NEWTOKENDETECTED._serialized_end=610
+  _SEENDESCRIPTION._serialized_start=612
+  _SEENDESCRIPTION._serialized_end=675
 # @@protoc_insertion_point(module_scope)

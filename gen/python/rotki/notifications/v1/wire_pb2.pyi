@@ -5,12 +5,14 @@ from typing import ClassVar as _ClassVar
 
 DESCRIPTOR: _descriptor.FileDescriptor
 DISCRIMINATOR_FIELD_NUMBER: _ClassVar[int]
+JSON_VALUE_FIELD_NUMBER: _ClassVar[int]
 NULLABLE_FIELD_NUMBER: _ClassVar[int]
-SHAPE_BARE_LIST: Shape
+SHAPE_BARE: Shape
 SHAPE_FIELD_NUMBER: _ClassVar[int]
 SHAPE_TUPLE: Shape
 SHAPE_UNSPECIFIED: Shape
 discriminator: _descriptor.FieldDescriptor
+json_value: _descriptor.FieldDescriptor
 nullable: _descriptor.FieldDescriptor
 shape: _descriptor.FieldDescriptor
 
