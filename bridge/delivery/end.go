@@ -25,7 +25,7 @@ func (s *shard) farewell(sub *subscriber, reason *Disconnect, frame []byte) {
 	sub.ending = reason
 	sub.endAt = time.Now().Add(s.config.CloseTimeout)
 	sub.mail, sub.ping = false, false
-	sub.control = append(sub.control[:len(sub.control):len(sub.control)], frame...)
+	sub.goodbye = frame
 	s.flush(sub)
 }
 

@@ -33,6 +33,9 @@ var upgrader = websocket.Upgrader{
 	WriteBufferPool:  noWriteBuffers{},
 	WriteBufferSize:  256,
 	CheckOrigin:      func(*http.Request) bool { return true }, // checked before
+	Error: func(w http.ResponseWriter, _ *http.Request, status int, reason error) {
+		http.Error(w, reason.Error(), status)
+	},
 }
 
 // ServeHTTP answers a websocket handshake. The client has joined, and gets whatever is appended to the journal from
@@ -93,11 +96,14 @@ func (e *Engine) parse(query string) (*subscriber, error) {
 	if e.config.StringData {
 		s.form = stringData
 	}
-	var types []string
+	var types, known []string
+	if values.Has("types") {
+		known = e.config.Types()
+	}
 	for _, list := range values["types"] {
 		for name := range strings.SplitSeq(list, ",") {
-			if !e.types[name] {
-				return nil, fmt.Errorf("types: %q is no notification type; there are: %s", name, strings.Join(e.config.Types, ", "))
+			if !slices.Contains(known, name) {
+				return nil, fmt.Errorf("types: %q is no notification type; there are: %s", name, strings.Join(known, ", "))
 			}
 			types = append(types, name)
 		}
@@ -129,7 +135,7 @@ func (e *Engine) upgrade(s *subscriber, w http.ResponseWriter, r *http.Request) 
 	}
 	s.ws = ws
 	if tcp, ok := s.conn.Conn.(*net.TCPConn); ok {
-		err = tcp.SetWriteBuffer(e.config.SendBuffer)
+		err = tcp.SetWriteBuffer(sendBufferSetting(e.config.SendBuffer))
 	}
 	if err == nil {
 		s.socket, err = newSocket(s.conn.Conn)

@@ -139,6 +139,7 @@ func TestProtocolErrors(t *testing.T) {
 		{"too large", large, 1009},
 		{"too large in fragments", append(append([]byte{0x01, 0xfe, 0x10, 0x00, 0, 0, 0, 0}, bytes.Repeat([]byte("x"), 4096)...), masked(0x80, "x")...), 1009},
 		{"huge by its header", []byte{0x81, 0xff, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0}, 1009},
+		{"beyond 63 bits", []byte{0x81, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0}, 1009},
 		{"invalid UTF-8", masked(0x81, "a\xff"), 1007},
 		{"UTF-8 cut short", masked(0x81, "a\xc3"), 1007},
 		{"not masked", []byte{0x81, 0x01, 'x'}, 1002},
@@ -165,7 +166,7 @@ func TestProtocolErrors(t *testing.T) {
 			}
 		})
 	}
-	if got := s.metric(t, "bridge_disconnects_total", "protocol_error"); got != 12 {
+	if got := s.metric(t, "bridge_disconnects_total", "protocol_error"); got != 13 {
 		t.Errorf("%v protocol errors were counted", got)
 	}
 }

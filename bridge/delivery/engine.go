@@ -36,8 +36,9 @@ type Log interface {
 type Config struct {
 	// Log is the journal to deliver.
 	Log Log
-	// Types are the names that a client may ask for with types=; none by default.
-	Types []string
+	// Types returns the names that a client may ask for with types=; none by default. It is called for each handshake
+	// that names types, at the same time too.
+	Types func() []string
 	// StringData makes data a string that holds JSON for clients that do not choose with data=; off by default.
 	StringData bool
 	// AllowedOrigins are web origins, such as https://rotki.example.org, whose pages may connect beside those of
@@ -60,6 +61,9 @@ type Config struct {
 }
 
 func (c Config) withDefaults() Config {
+	if c.Types == nil {
+		c.Types = func() []string { return nil }
+	}
 	if c.PingInterval == 0 {
 		c.PingInterval = 30 * time.Second
 	}
@@ -87,7 +91,6 @@ func (c Config) withDefaults() Config {
 // Engine delivers a journal to websocket connections. It is an http.Handler for their handshakes.
 type Engine struct {
 	config   Config
-	types    map[string]bool
 	origins  origins
 	metrics  *metrics
 	audience audience
@@ -107,12 +110,8 @@ func New(config Config) *Engine {
 	config = config.withDefaults()
 	e := &Engine{
 		config:  config,
-		types:   make(map[string]bool),
 		origins: newOrigins(config.AllowedOrigins),
 		live:    make(map[*subscriber]struct{}),
-	}
-	for _, name := range config.Types {
-		e.types[name] = true
 	}
 	e.metrics = newMetrics(config.Registerer, e)
 	for range config.Shards {
@@ -171,6 +170,16 @@ func (e *Engine) Drain(ctx context.Context, spread time.Duration) {
 		s.rouse()
 	}
 	e.audience.awaitEmpty(ctx)
+	// A socket that is closed first drops what its peer has not taken yet as soon as the peer says a word.
+	closed := make(chan struct{})
+	go func() {
+		e.readers.Wait()
+		close(closed)
+	}()
+	select {
+	case <-closed:
+	case <-ctx.Done():
+	}
 }
 
 // Count returns how many of the connections at this moment a notification is for. One that is counted has joined:

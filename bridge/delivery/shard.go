@@ -169,7 +169,9 @@ func (s *shard) flush(sub *subscriber) {
 			}
 		case sub.offset > 0:
 			s.flushRest(sub)
-		case sub.mail || sub.ping:
+		case sub.goodbye != nil:
+			sub.control, sub.goodbye = sub.goodbye, nil
+		case (sub.mail || sub.ping) && sub.ending == nil: // nothing follows a close frame
 			s.takeControl(sub)
 		case sub.ending != nil:
 			if s.writer.flushed(sub.socket) {
@@ -221,11 +223,16 @@ func (s *shard) flushBatch(sub *subscriber) {
 }
 
 func (s *shard) lost(sub *subscriber, err error) {
-	if errors.Is(err, journal.ErrLost) {
+	switch {
+	case sub.ending != nil:
+		s.expire(sub) // a close frame cannot follow a part of a frame
+	case !errors.Is(err, journal.ErrLost):
+		s.finish(sub, ConnectionLost)
+	case sub.offset > 0:
+		s.finish(sub, TooSlow)
+	default:
 		s.end(sub, &TooSlow)
-		return
 	}
-	s.finish(sub, ConnectionLost)
 }
 
 // takeControl puts the control frames that are due in front of the next frame.
@@ -246,6 +253,9 @@ func (s *shard) write(sub *subscriber, p []byte) int {
 	n, err := s.writer.write(sub.socket, p)
 	s.bytes += n
 	if n > 0 {
+		if !sub.progress.IsZero() {
+			sub.heard.Store(true) // a full socket has room again: the peer has acknowledged some
+		}
 		sub.progress = time.Time{}
 	}
 	switch {

@@ -28,6 +28,10 @@ func newSocket(conn net.Conn) (socket, error) {
 	return s, err
 }
 
+// sendBufferSetting returns the SO_SNDBUF with which the kernel buffers so many bytes: it doubles what it is told
+// (socket(7)).
+func sendBufferSetting(bytes int) int { return max(1, bytes/2) }
+
 // socketWriter writes to sockets. It holds what a write needs, so that none allocates; use it from one goroutine.
 type socketWriter struct {
 	call *writeCall

@@ -25,6 +25,9 @@ type pump struct {
 
 func newSocket(conn net.Conn) (socket, error) { return socket{&pump{conn: conn}}, nil }
 
+// sendBufferSetting returns the SO_SNDBUF with which the kernel buffers so many bytes.
+func sendBufferSetting(bytes int) int { return bytes }
+
 // socketWriter writes to sockets. Use it from one goroutine.
 type socketWriter struct {
 	pumping *sync.WaitGroup
@@ -42,7 +45,10 @@ func (w socketWriter) flushed(s socket) bool {
 	return !s.busy
 }
 
-// write takes all of p, or nothing when what it took before is not written yet.
+// maxPiece is how many bytes are taken at once: each piece that is written shows that the peer is alive.
+const maxPiece = 16 << 10
+
+// write takes up to maxPiece bytes of p, or nothing when what it took before is not written yet.
 func (w socketWriter) write(s socket, p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -50,9 +56,9 @@ func (w socketWriter) write(s socket, p []byte) (int, error) {
 		return 0, s.err
 	}
 	s.busy = true
-	s.buffer = append(s.buffer[:0], p...)
+	s.buffer = append(s.buffer[:0], p[:min(len(p), maxPiece)]...)
 	w.pumping.Go(s.run)
-	return len(p), nil
+	return len(s.buffer), nil
 }
 
 func (s *pump) run() {

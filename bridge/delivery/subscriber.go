@@ -31,6 +31,7 @@ type subscriber struct {
 	next     uint64    // the cursor: the record to be written next
 	offset   int       // how many bytes of its frame are written
 	control  []byte    // what is left of control frames; only ever begun between two frames
+	goodbye  []byte    // a close frame that is due when the frame before it is whole
 	mail     bool      // a pong may be in the mailbox
 	ping     bool      // a ping is due
 	blocked  bool      // the socket takes no more; the poller will tell
@@ -57,8 +58,11 @@ type mailbox struct {
 // read takes in and ignores what the client sends, until the connection ends. Whoever ends it, read closes it.
 func (s *subscriber) read() {
 	err := s.readMessages()
-	if errors.Is(err, errInvalidUTF8) {
+	switch {
+	case errors.Is(err, errInvalidUTF8):
 		s.farewell = closeFrame(websocket.CloseInvalidFramePayloadData)
+	case errors.Is(err, websocket.ErrReadLimit) && s.farewell == nil:
+		s.farewell = closeFrame(websocket.CloseMessageTooBig) // gorilla sends none for a length beyond 63 bits
 	}
 	reason := &ConnectionLost // gorilla reports that as a CloseError too
 	if s.farewell != nil {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -80,6 +81,11 @@ func serve(t *testing.T, config ingest.Config) (*ingest.Server, stream) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return serveAt(t, listener, config)
+}
+
+func serveAt(t *testing.T, listener net.Listener, config ingest.Config) (*ingest.Server, stream) {
+	t.Helper()
 	server := ingest.New(config)
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
@@ -213,4 +219,49 @@ func TestWhatEndsAStream(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestDrainWithASilentConnection: who connects and says nothing does not hold up the end for gRPC's two minutes.
+func TestDrainWithASilentConnection(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	silent, err := net.Dial("tcp", listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	sink := &slowSink{taken: make(chan string, 1), store: make(chan struct{})}
+	close(sink.store)
+	server, s := serveAt(t, listener, ingest.Config{Sink: sink})
+	send(t, s, "a") // accepted after the silent one
+	expect(t, s, "a", "1")
+	drained := make(chan struct{})
+	go func() {
+		server.Drain(context.Background())
+		close(drained)
+	}()
+	if _, err := s.Recv(); status.Code(err) != codes.Unavailable {
+		t.Errorf("the stream ended with %v", err)
+	}
+	if err := silent.SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadAll(silent); errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error("the silent connection was left open")
+	}
+	<-drained
+}
+
+// TestHugeID: an id that is refused for its length does not make an answer that the publisher cannot take.
+func TestHugeID(t *testing.T) {
+	sink := &slowSink{taken: make(chan string, 1), store: make(chan struct{})}
+	close(sink.store)
+	_, s := serve(t, ingest.Config{Sink: sink})
+	send(t, s, strings.Repeat("x", 5<<20), "a")
+	if response, err := s.Recv(); err != nil || response.GetId() != "" || response.GetRejected() == nil {
+		t.Fatalf("got %.100v, %v", response, err)
+	}
+	expect(t, s, "a", "1")
 }

@@ -15,7 +15,7 @@ import (
 
 const (
 	// window is how many requests of a stream may be on their way to being stored.
-	window = 1024
+	window = 256
 	// maxIDBytes is how long an idempotency key may be.
 	maxIDBytes = 128
 )
@@ -156,7 +156,7 @@ func (p *publishing) receive() {
 // take hands a request to the sink and sees to its answer. The error ends the stream.
 func (p *publishing) take(in *incoming) error {
 	ctx := p.stream.Context()
-	a := answer{id: validID(in.request.GetId()), rejection: p.server.check(in)}
+	a := answer{id: echoed(in.request.GetId()), rejection: p.server.check(in)}
 	if a.rejection == nil {
 		pending, err := p.server.config.Sink.Publish(ctx, &in.request)
 		if err != nil && !errors.As(err, &a.rejection) {

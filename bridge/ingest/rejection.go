@@ -51,10 +51,14 @@ func (s *Server) streamError(err error) error {
 	return status.Error(codes.Internal, "internal error; the bridge's log says more")
 }
 
-// validID returns an id that can be echoed: a broken request may hold one that is no text.
-func validID(id string) string {
-	if utf8.ValidString(id) {
-		return id
+// maxEchoBytes is the longest id that is repeated in an answer: one that is refused for its length must not make an
+// answer that the publisher's gRPC refuses.
+const maxEchoBytes = 64 << 10
+
+// echoed returns an id as an answer can hold it: empty when it is no text, or far too long.
+func echoed(id string) string {
+	if len(id) > maxEchoBytes || !utf8.ValidString(id) {
+		return ""
 	}
-	return ""
+	return id
 }

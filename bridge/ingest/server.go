@@ -62,6 +62,13 @@ type Config struct {
 	Registerer prometheus.Registerer
 }
 
+const (
+	// maxStreams is how many calls one connection may have open; a publisher needs one.
+	maxStreams = 100
+	// handshakeTimeout is how long a connection may take to begin to speak HTTP/2.
+	handshakeTimeout = 10 * time.Second
+)
+
 // flushGrace is how long streams that have ended may take to get their last answers over the network.
 const flushGrace = time.Second
 
@@ -91,6 +98,7 @@ type Server struct {
 	health    *health.Server
 	publishes map[result]prometheus.Counter
 	draining  chan struct{}
+	conns     conns
 
 	mu        sync.Mutex
 	closed    bool           // draining is closed
@@ -117,6 +125,8 @@ func New(config Config) *Server {
 	s.grpc = grpc.NewServer(
 		grpc.ForceServerCodecV2(newCodec()),
 		grpc.MaxRecvMsgSize(config.HardLimit),
+		grpc.MaxConcurrentStreams(maxStreams),
+		grpc.ConnectionTimeout(handshakeTimeout),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 30 * time.Second, Timeout: 20 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 		grpc.ChainStreamInterceptor(
@@ -147,7 +157,7 @@ func (s *Server) recovered(ctx context.Context, panicked any) error {
 
 // Serve accepts publishers until Drain is called, and then returns nil.
 func (s *Server) Serve(listener net.Listener) error {
-	if err := s.grpc.Serve(listener); err != nil {
+	if err := s.grpc.Serve(s.conns.track(listener)); err != nil {
 		return fmt.Errorf("serve gRPC on %s: %w", listener.Addr(), err)
 	}
 	return nil
@@ -175,7 +185,10 @@ func (s *Server) Drain(ctx context.Context) {
 	// Other calls, such as a health check's Watch, would hold GracefulStop for ever.
 	flushing, cancel := context.WithTimeout(ctx, flushGrace)
 	defer cancel()
-	stop := context.AfterFunc(flushing, s.grpc.Stop)
+	stop := context.AfterFunc(flushing, func() {
+		s.conns.cut() // grpc.Server.Stop waits for handshakes, which may take gRPC's two minutes
+		s.grpc.Stop()
+	})
 	defer stop()
 	s.grpc.GracefulStop()
 	<-ended

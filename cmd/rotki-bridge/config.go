@@ -18,43 +18,50 @@ const envPrefix = "ROTKI_BRIDGE"
 // notInFile are the flags that say where settings come from, and are none themselves.
 var notInFile = []string{"help", "config", "print-config"}
 
-// fileResolver takes flags from the TOML file that --config names: `http-addr = "127.0.0.1:5043"`. A flag that is in
-// the environment is left to it, since kong lets a resolver win over the environment.
-type fileResolver struct{}
+// settings are what the TOML file that --config names says: `http-addr = "127.0.0.1:5043"`. A flag that is in the
+// environment is left to it, since kong lets a resolver win over the environment.
+type settings map[string]any
 
-// Validate implements kong.Resolver.
-func (fileResolver) Validate(*kong.Application) error { return nil }
-
-// Resolve implements kong.Resolver.
-func (fileResolver) Resolve(ctx *kong.Context, parent *kong.Path, flag *kong.Flag) (any, error) {
+// BeforeResolve implements kong's hook. It reads the file once: it may be a pipe.
+func (c *serveCommand) BeforeResolve(ctx *kong.Context) error {
 	file := configFile(ctx)
-	if file == "" || parent.Node().Type != kong.CommandNode || inEnvironment(flag) {
-		return nil, nil
+	if file == "" {
+		return nil
 	}
-	settings := make(map[string]any)
-	if _, err := toml.DecodeFile(file, &settings); err != nil {
-		return nil, fmt.Errorf("read --config: %w", err)
+	s := make(settings)
+	if _, err := toml.DecodeFile(file, (*map[string]any)(&s)); err != nil {
+		return fmt.Errorf("--config %s: %w", file, err)
 	}
-	for name := range settings {
-		if !isSetting(parent.Node(), name) {
-			return nil, fmt.Errorf("%s: there is no setting %q; the settings are the flags of `rotki-bridge %s`, without the dashes in front",
-				file, name, parent.Node().Name)
+	for name, value := range s {
+		if !isSetting(ctx.Selected(), name) {
+			return fmt.Errorf("--config %s: there is no setting %q; the settings are the flags of `rotki-bridge %s`, without the dashes in front",
+				file, name, ctx.Selected().Name)
+		}
+		if !isPlain(value, isList(ctx.Selected(), name)) {
+			return fmt.Errorf("--config %s: %s must be a string, a number, true or false, or, where the flag takes several, a list of strings", file, name)
 		}
 	}
-	switch value := settings[flag.Name].(type) {
-	case nil:
+	ctx.AddResolver(s)
+	return nil
+}
+
+// Validate implements kong.Resolver.
+func (settings) Validate(*kong.Application) error { return nil }
+
+// Resolve implements kong.Resolver.
+func (s settings) Resolve(_ *kong.Context, parent *kong.Path, flag *kong.Flag) (any, error) {
+	value, ok := s[flag.Name]
+	if !ok || parent.Node().Type != kong.CommandNode || inEnvironment(flag) {
 		return nil, nil
-	case []any:
-		parts := make([]string, len(value))
-		for i, part := range value {
+	}
+	if list, ok := value.([]any); ok {
+		parts := make([]string, len(list))
+		for i, part := range list {
 			parts[i] = fmt.Sprint(part)
 		}
 		return strings.Join(parts, ","), nil
-	case string, bool, int64:
-		return fmt.Sprint(value), nil
-	default:
-		return nil, fmt.Errorf("%s: %s must be a string, a number, true or false, or a list of strings", file, flag.Name)
 	}
+	return fmt.Sprint(value), nil
 }
 
 // configFile returns the value of --config, from the command line or the environment.
@@ -70,8 +77,28 @@ func configFile(ctx *kong.Context) string {
 
 func inEnvironment(flag *kong.Flag) bool {
 	return slices.ContainsFunc(flag.Envs, func(name string) bool {
-		_, ok := os.LookupEnv(name)
-		return ok
+		return os.Getenv(name) != ""
+	})
+}
+
+// isPlain reports whether a value of a file can stand for a flag.
+func isPlain(value any, several bool) bool {
+	switch value := value.(type) {
+	case string, bool, int64:
+		return true
+	case []any:
+		return several && !slices.ContainsFunc(value, func(element any) bool {
+			_, text := element.(string)
+			return !text
+		})
+	}
+	return false
+}
+
+// isList reports whether a flag takes several values.
+func isList(command *kong.Node, name string) bool {
+	return slices.ContainsFunc(command.Flags, func(flag *kong.Flag) bool {
+		return flag.Name == name && flag.Target.Kind() == reflect.Slice
 	})
 }
 

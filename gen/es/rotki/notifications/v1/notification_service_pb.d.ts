@@ -57,7 +57,8 @@ export declare const PublishRequestSchema: GenMessage<PublishRequest>;
  */
 export declare type PublishResponse = Message<"rotki.notifications.v1.PublishResponse"> & {
   /**
-   * The id of the request that this answers, empty when it had none.
+   * The id of the request that this answers, empty when it had none, or one that cannot be repeated: no text, or
+   * longer than 64 KiB.
    *
    * @generated from field: string id = 1;
    */

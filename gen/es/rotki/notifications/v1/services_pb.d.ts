@@ -17,7 +17,7 @@ export declare const file_rotki_notifications_v1_services: GenFile;
  */
 export declare type MissingApiKey = Message<"rotki.notifications.v1.MissingApiKey"> & {
   /**
-   * Required: the service.
+   * Required: the service. Example: SERVICE_THEGRAPH.
    *
    * @generated from field: rotki.notifications.v1.Service service = 1;
    */

@@ -160,7 +160,8 @@ func (x *PublishRequest) GetRecipients() []string {
 // PublishResponse answers one PublishRequest.
 type PublishResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The id of the request that this answers, empty when it had none.
+	// The id of the request that this answers, empty when it had none, or one that cannot be repeated: no text, or
+	// longer than 64 KiB.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// What became of the request. Always set.
 	//

@@ -154,7 +154,7 @@ func (BinanceLocation) EnumDescriptor() ([]byte, []int) {
 // MissingApiKey tells that a service cannot be queried without a key of the user's. Since rotki 1.28.0.
 type MissingApiKey struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Required: the service.
+	// Required: the service. Example: SERVICE_THEGRAPH.
 	Service Service `protobuf:"varint,1,opt,name=service,proto3,enum=rotki.notifications.v1.Service" json:"service,omitempty"`
 	// Optional: what the key is for. Nowadays only "ens", with SERVICE_THEGRAPH; rotki's document still shows a chain
 	// with etherscan, which nothing has sent since 1.39.0 and the frontend still takes. Example: "ens".
