@@ -10,11 +10,13 @@ PROTOC_GEN_ES       := @bufbuild/protoc-gen-es@2.13.0
 BUF := go run github.com/bufbuild/buf/cmd/buf@$(BUF_VERSION)
 
 # The contract as last released. `breaking` compares with it, so that a clone without history can.
-RELEASED := proto/released.binpb
+RELEASED        := proto/released.binpb
+RELEASED_SCHEMA := proto/released.schema.json
+SCHEMA          := rotki-notifications.schema.json
 
 # Stubs are made here and then take the old ones' place as a whole: what has no .proto any more goes with them, and
-# a generator that fails leaves the old ones alone.
-STAGE := bin/generate
+# a generator that fails leaves the old ones alone. The dot hides it from go build ./... .
+STAGE := bin/.generate
 
 # Where a generator is missing, a developer goes on without that language, and CI stops.
 # $(1) is what is skipped, $(2) what to install.
@@ -26,6 +28,9 @@ NPM_FOUND         = $(shell command -v npm)
 
 PYTHON_NEEDS = protoc $(PROTOC_VERSION) and grpc_python_plugin (Debian 12: protobuf-compiler protobuf-compiler-grpc)
 JS_NEEDS     = npm with Node.js 20 or later
+
+SHELL       := bash
+.SHELLFLAGS := -o pipefail -c
 
 .DEFAULT_GOAL := help
 
@@ -50,8 +55,16 @@ demo: build ## Start a bridge, publish one notification of each type, print the 
 # is skipped with a line that says what to install; with CI=true it is an error.
 .PHONY: test
 test: ## Run all tests with the race detector
-	go test -race -timeout 15m ./...
+	go test -race -timeout 15m -v ./... 2>&1 | $(brief)
 	go test -race -tags portable ./bridge/delivery
+
+# Of go test -v, which alone shows why a test was skipped: a line per package, and all of what failed or was skipped.
+brief = awk '\
+	/^=== RUN/ && !/\// { seen = "" } \
+	{ seen = seen $$0 "\n" } \
+	/^--- (FAIL|SKIP)/ || /^FAIL\t/ { printf "%s", seen; seen = "" } \
+	/^--- PASS/ { seen = "" } \
+	/^(ok|\?) / { print; seen = "" }'
 
 FUZZ_TIME := 10s
 
@@ -91,7 +104,7 @@ tools: ## Fetch the pinned tools, so that they are there without a network
 	@go run honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK_VERSION) -version
 
 .PHONY: generate
-generate: generate-go generate-python generate-js ## Generate the stubs of all languages from proto/
+generate: generate-go generate-python generate-js generate-contract ## Generate all of gen/ from proto/
 
 .PHONY: generate-go
 generate-go: ## Generate gen/go
@@ -130,19 +143,39 @@ rm -rf gen/es/rotki
 mv $(STAGE)/es/rotki gen/es/rotki
 endef
 
+# Our own plugin is built from gen/go, which therefore comes first; it does not import gen/contract.
+.PHONY: generate-contract
+generate-contract: generate-go ## Generate gen/contract (JSON Schema, AsyncAPI, TypeScript) and the README's table
+	rm -rf $(STAGE)/contract
+	$(call contract_documents,$(STAGE)/contract)
+	$(BUF) build proto --as-file-descriptor-set -o $(STAGE)/contract/contract.binpb
+	rm -rf gen/contract
+	mv $(STAGE)/contract gen/contract
+	go run ./cmd/rotki-bridge types markdown README.md
+
+# $(1) is the folder to write to. With -trimpath the tests' copies of the repository share one build.
+contract_documents = $(BUF) generate proto -o $(1) --template '{"version": "v2", "plugins": [{"out": ".", \
+	"strategy": "all", "local": ["go", "run", "-trimpath", "./cmd/protoc-gen-rotki-contract"]}]}'
+
 .PHONY: check-generated
-check-generated: generate ## Fail if gen/ is not what proto/ generates
-	@changes=$$(git status --porcelain gen) || exit 1; \
-	[ -z "$$changes" ] || { echo "$$changes"; echo "gen/ is out of date: run 'make generate' and commit it" >&2; exit 1; }
+check-generated: generate ## Fail if gen/ or the README's table is not what proto/ generates
+	@changes=$$(git status --porcelain gen README.md) || exit 1; \
+	[ -z "$$changes" ] || { echo "$$changes"; echo "out of date: run 'make generate' and commit it" >&2; exit 1; }
 
 .PHONY: lint
 lint: ## Lint the contract
 	$(BUF) lint
 
+# buf guards what publishers see, contract-diff what frontends see: the wire options decide that, and buf skips them.
 .PHONY: breaking
-breaking: ## Fail if the contract breaks the released one
+breaking: ## Fail if the contract breaks the released one, as protobuf or as JSON
 	$(BUF) breaking proto --against $(RELEASED)
+	rm -rf $(STAGE)/breaking
+	$(call contract_documents,$(STAGE)/breaking)
+	go run -trimpath ./cmd/contract-diff $(RELEASED_SCHEMA) $(STAGE)/breaking/$(SCHEMA)
 
 .PHONY: release-contract
 release-contract: breaking ## Make the contract as it stands the released one
-	$(BUF) build --exclude-source-info -o $(RELEASED)
+	$(BUF) build --exclude-source-info -o $(STAGE)/breaking/released.binpb
+	mv $(STAGE)/breaking/released.binpb $(RELEASED)
+	mv $(STAGE)/breaking/$(SCHEMA) $(RELEASED_SCHEMA)

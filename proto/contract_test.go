@@ -122,14 +122,10 @@ func TestReleaseContract(t *testing.T) {
 	t.Parallel()
 
 	refused := checkout(t, renamedType...)
-	before, _ := os.ReadFile("released.binpb")
 	if output, err := runMake(t, refused, "release-contract"); err == nil {
 		t.Errorf("make release-contract released a breaking change:\n%s", output)
 	}
-	after, err := os.ReadFile(filepath.Join(refused, "proto", "released.binpb"))
-	if err != nil || !bytes.Equal(after, before) {
-		t.Errorf("the released contract changed although the release was refused: %v", err)
-	}
+	requireReleased(t, refused)
 
 	dir := checkout(t, addedType...)
 	if output, err := runMake(t, dir, "release-contract"); err != nil {
@@ -142,6 +138,21 @@ func TestReleaseContract(t *testing.T) {
 	}
 }
 
+// requireReleased fails if the released contract of a checkout is not the repository's any more.
+func requireReleased(t *testing.T, dir string) {
+	t.Helper()
+	for _, name := range []string{"released.binpb", "released.schema.json"} {
+		before, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		after, err := os.ReadFile(filepath.Join(dir, "proto", name))
+		if err != nil || !bytes.Equal(after, before) {
+			t.Errorf("%s changed although the release was refused: %v", name, err)
+		}
+	}
+}
+
 // checkout copies what the contract's targets need into a new directory, and applies the edits there.
 func checkout(t *testing.T, edits ...edit) string {
 	t.Helper()
@@ -149,13 +160,26 @@ func checkout(t *testing.T, edits ...edit) string {
 	if err := os.CopyFS(filepath.Join(dir, "proto"), os.DirFS(".")); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"Makefile", "buf.yaml"} {
-		text, err := os.ReadFile(filepath.Join("..", name))
-		if err != nil {
-			t.Fatal(err)
+	for _, pattern := range []string{
+		"Makefile", "buf.yaml", "go.mod", "go.sum", "gen/go/rotki/notifications/v1/*.go",
+		"bridge/envelope/*.go", "bridge/schema/*.go", "cmd/contract-diff/*", "cmd/protoc-gen-rotki-contract/*",
+	} {
+		files, err := filepath.Glob(filepath.Join("..", pattern))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("no files %s: %v", pattern, err)
 		}
-		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
-			t.Fatal(err)
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			target := filepath.Join(dir, strings.TrimPrefix(file, ".."))
+			if err := os.MkdirAll(filepath.Dir(target), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(target, text, 0o600); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	for _, e := range edits {
