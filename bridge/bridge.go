@@ -24,10 +24,8 @@ import (
 
 	"github.com/rotki/notification-bridge/bridge/admin"
 	"github.com/rotki/notification-bridge/bridge/delivery"
-	"github.com/rotki/notification-bridge/bridge/envelope"
 	"github.com/rotki/notification-bridge/bridge/ingest"
 	"github.com/rotki/notification-bridge/bridge/journal"
-	notificationsv1 "github.com/rotki/notification-bridge/gen/go/rotki/notifications/v1"
 )
 
 // Bridge is one running bridge.
@@ -40,6 +38,9 @@ type Bridge struct {
 	admin    *http.Server
 	upstream *http.Transport
 	state    atomic.Int32
+
+	contract  atomic.Pointer[inForce]
+	reloading sync.Mutex // held while another contract is put into force
 
 	httpListener, grpcListener, adminListener net.Listener
 }
@@ -62,18 +63,17 @@ func New(config Config) (*Bridge, error) {
 	if err != nil {
 		return nil, err
 	}
-	contract, err := envelope.Compile((*notificationsv1.Notification)(nil).ProtoReflect().Descriptor())
-	if err != nil {
-		return nil, err
-	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
 	b := &Bridge{config: config, journal: journal.NewMemory(config.Journal), upstream: new(http.Transport)}
+	if err := b.loadContract(); err != nil {
+		return nil, err
+	}
 	registerJournal(registry, b.journal)
 	b.delivery = delivery.New(delivery.Config{
 		Log:            b.journal,
-		Types:          contract.Types(),
+		Types:          b.types,
 		StringData:     config.StringData,
 		AllowedOrigins: config.AllowedOrigins,
 		PingInterval:   config.PingInterval,
@@ -83,12 +83,14 @@ func New(config Config) (*Bridge, error) {
 		Registerer:     registry,
 	})
 	b.ingest = ingest.New(ingest.Config{
-		Sink:            &pipeline{contract: contract, journal: b.journal, audience: b.delivery},
+		Sink: &pipeline{
+			contract: &b.contract, journal: b.journal, audience: b.delivery, maxData: jsonPerByte * config.MaxMessageBytes,
+		},
 		MaxMessageBytes: config.MaxMessageBytes,
 		Logger:          config.Logger,
 		Registerer:      registry,
 	})
-	handler := routes{endpoint: b.delivery}
+	handler := routes{endpoint: b.delivery, contract: &b.contract}
 	if upstream != nil {
 		handler.upstream = newUpstream(upstream, b.upstream, config.Logger)
 	}
@@ -96,6 +98,10 @@ func New(config Config) (*Bridge, error) {
 	b.admin = newHTTPServer(admin.Handler(admin.Config{Gatherer: registry, Ready: b.ready}), config.Logger)
 	if err := b.listen(); err != nil {
 		return nil, err
+	}
+	if upstream != nil && leadsTo(upstream, b.httpListener.Addr()) {
+		b.closeListeners()
+		return nil, fmt.Errorf("--upstream %s is the bridge itself: name the server behind it", config.Upstream)
 	}
 	return b, nil
 }
@@ -224,6 +230,8 @@ func (b *Bridge) drain() {
 	// So that they do not all reconnect at once, somewhere else or here, they end one by one.
 	spread := min(time.Duration(connections)*time.Millisecond, b.config.DrainTimeout/4)
 	b.delivery.Drain(deadline, spread)
-	_ = b.http.Shutdown(deadline) // requests that are being proxied
+	if b.config.Upstream != "" {
+		_ = b.http.Shutdown(deadline) // requests that are being passed on
+	}
 	b.config.Logger.Info("drained", "took", time.Since(start).Round(time.Millisecond), "connections", b.delivery.Connections())
 }

@@ -1,11 +1,14 @@
 package bridge
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/url"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/rotki/notification-bridge/bridge/journal"
@@ -21,6 +24,13 @@ const (
 // DefaultDrainTimeout is how long a bridge takes to stop at the most.
 const DefaultDrainTimeout = 10 * time.Second
 
+// DefaultMaxMessageBytes is how large a publish request may be.
+const DefaultMaxMessageBytes = 1 << 20
+
+// jsonPerByte is how many bytes of JSON a byte of a publish request may become. It is less than two for text, but an
+// empty message in a list takes two bytes and becomes an object with all its keys.
+const jsonPerByte = 4
+
 // Config says how a bridge runs. The zero value is a bridge on the default addresses.
 type Config struct {
 	// HTTPAddr is where websocket subscribers connect, GRPCAddr where publishers do, AdminAddr where operators look.
@@ -33,6 +43,9 @@ type Config struct {
 	InsecureAllowAnonymous bool
 	// AllowedOrigins are web origins whose pages may connect beside those of the same host and of loopback.
 	AllowedOrigins []string
+	// Contract is the path of a descriptor image whose contract is in force instead of the built-in one, of which it
+	// must be a compatible extension; none by default. Reload reads it again.
+	Contract string
 	// Upstream is the http or https URL of a server that answers every request which is not the bridge's own; none
 	// by default.
 	Upstream string
@@ -67,6 +80,9 @@ func (c Config) withDefaults() Config {
 	if c.DrainTimeout == 0 {
 		c.DrainTimeout = DefaultDrainTimeout
 	}
+	if c.MaxMessageBytes == 0 {
+		c.MaxMessageBytes = DefaultMaxMessageBytes
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -93,6 +109,10 @@ func (c Config) check() error {
 		if bound.value < 0 {
 			return fmt.Errorf("--%s must be greater than 0", bound.flag)
 		}
+	}
+	const maxSendBuffer = 1 << 30
+	if c.SendBuffer > maxSendBuffer {
+		return fmt.Errorf("--send-buffer is %d; at most %d are possible", c.SendBuffer, maxSendBuffer)
 	}
 	const maxMessage = 64 << 20
 	if c.MaxMessageBytes > maxMessage {
@@ -125,9 +145,22 @@ func (c Config) upstream() (*url.URL, error) {
 	}
 	u, err := url.Parse(c.Upstream)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
-		return nil, fmt.Errorf("--upstream: %q is not an http or https URL; write it like http://127.0.0.1:4242", c.Upstream)
+		return nil, fmt.Errorf("--upstream: %q is not an http or https URL; write it like http://127.0.0.1:5042", c.Upstream)
 	}
 	return u, nil
+}
+
+// leadsTo reports whether a URL names an address of this machine on which l listens.
+func leadsTo(u *url.URL, l net.Addr) bool {
+	listening, ok := l.(*net.TCPAddr)
+	if !ok {
+		return false
+	}
+	named, err := net.ResolveTCPAddr("tcp", net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), u.Scheme)))
+	if err != nil || named.Port != listening.Port {
+		return false
+	}
+	return named.IP.Equal(listening.IP) || listening.IP.IsUnspecified() && named.IP.IsLoopback()
 }
 
 // listen opens a listener. It refuses an address that others can reach unless the operator insists.
@@ -143,7 +176,10 @@ func (c Config) listen(flag, addr string) (net.Listener, error) {
 	}
 	l, err := net.ListenTCP("tcp", resolved)
 	if err != nil {
-		return nil, fmt.Errorf("--%s: listen on %s: %w; is another bridge running? Choose another address, or port 0 for any", flag, addr, err)
+		if errors.Is(err, syscall.EADDRINUSE) {
+			return nil, fmt.Errorf("--%s: %s is in use; is another bridge running? Choose another address, or port 0 for any", flag, addr)
+		}
+		return nil, fmt.Errorf("--%s: %w", flag, err)
 	}
 	return l, nil
 }

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -30,9 +32,11 @@ func newHTTPServer(handler http.Handler, logger *slog.Logger) *http.Server {
 	}
 }
 
-// routes sends websocket handshakes on the bridge's paths to the endpoint and everything else upstream.
+// routes sends websocket handshakes on the bridge's paths to the endpoint, answers what is asked about the contract, and
+// sends everything else upstream.
 type routes struct {
 	endpoint http.Handler
+	contract *atomic.Pointer[inForce]
 	upstream http.Handler // nil for none
 }
 
@@ -47,6 +51,10 @@ func (h routes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			h.endpoint.ServeHTTP(w, r)
 			return
 		}
+	}
+	if strings.HasPrefix(r.URL.Path, contractPath) {
+		h.contract.Load().documents.ServeHTTP(w, r)
+		return
 	}
 	if h.upstream == nil {
 		http.Error(w, "there is nothing here; notifications are at /ws/", http.StatusNotFound)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/rotki/notification-bridge/bridge/delivery"
 	"github.com/rotki/notification-bridge/bridge/envelope"
@@ -15,9 +16,10 @@ import (
 // pipeline is the way of a request from ingest through envelope into the journal, from which delivery reads. It is
 // where the errors of each become a publisher's.
 type pipeline struct {
-	contract *envelope.Contract
+	contract *atomic.Pointer[inForce]
 	journal  journal.Journal
 	audience *delivery.Engine
+	maxData  int // bytes of JSON that one notification may become
 }
 
 // Publish implements ingest.Sink.
@@ -35,9 +37,22 @@ func (p *pipeline) Publish(ctx context.Context, request *notificationsv1.Publish
 			Reason: notificationsv1.Reason_REASON_PAYLOAD_MISSING, Field: "notification", Message: "is required",
 		}
 	}
-	env, err := p.contract.Encode(request.GetNotification())
+	contract := p.contract.Load()
+	notification, err := contract.Parse(request.GetNotification())
+	if err != nil {
+		return nil, &ingest.Rejection{
+			Reason: notificationsv1.Reason_REASON_MALFORMED, Field: "notification", Message: "is malformed: " + err.Error(),
+		}
+	}
+	env, err := contract.Encode(notification)
 	if err != nil {
 		return nil, rejection(err)
+	}
+	if len(env.Data) > p.maxData {
+		return nil, &ingest.Rejection{
+			Reason: notificationsv1.Reason_REASON_TOO_LARGE, Field: env.Type,
+			Message: fmt.Sprintf("becomes %d bytes of JSON, the bridge takes %d at most", len(env.Data), p.maxData),
+		}
 	}
 	// Counted before it is appended: whoever is counted has joined, and will get it.
 	subscribers := p.audience.Count(env.Type, request.GetRecipients())

@@ -122,6 +122,11 @@ func TestRejected(t *testing.T) {
 			"long id", &notificationsv1.PublishRequest{Id: strings.Repeat("x", 129), Notification: legacy("x")},
 			"id", notificationsv1.Reason_REASON_INVALID_FIELD,
 		},
+		{
+			"too large as JSON", notification(&notificationsv1.Notification{Payload: &notificationsv1.Notification_EvmAddressMigration{
+				EvmAddressMigration: &notificationsv1.EvmAddressMigration{Addresses: make([]*notificationsv1.EvmAddress, 4_000)},
+			}}), "evm_address_migration", notificationsv1.Reason_REASON_TOO_LARGE,
+		},
 		{"too large", notification(legacy(strings.Repeat("x", 10_000))), "", notificationsv1.Reason_REASON_TOO_LARGE},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

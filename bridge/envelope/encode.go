@@ -189,7 +189,7 @@ func (e *enum) encode(dst []byte, number protoreflect.EnumNumber) ([]byte, *Erro
 		return dst, invalid("is unspecified; set it to one of: " + e.list())
 	}
 	return dst, unknown("has the value " + strconv.Itoa(int(number)) +
-		", which this bridge's contract does not have; it has: " + e.list() + ". If the value is newer, update the bridge")
+		", which this bridge's contract does not have; it has: " + e.list() + ". If the value is newer, update the bridge, or load a newer contract with --contract")
 }
 
 // list returns the JSON names in alphabetical order.
@@ -220,5 +220,5 @@ func checkUnknown(m protoreflect.Message) *Error {
 		return invalid("has bytes that are not a protobuf field")
 	}
 	return unknown("has field number " + strconv.Itoa(int(number)) + " of " + string(m.Descriptor().FullName()) +
-		" set, which this bridge's contract does not have: update the bridge")
+		" set, which this bridge's contract does not have: update the bridge, or load a newer contract with --contract")
 }

@@ -1,5 +1,6 @@
 // Command demo starts a bridge, subscribes to it, publishes one notification of every type and prints the envelopes
-// that arrive. It exits with 0 only if each is what rotki's API document shows.
+// that arrive. It exits with 0 only if each is as it should be: what rotki's API document shows, or, for the types that it
+// does not have, the example of the contract.
 package main
 
 import (
@@ -13,15 +14,17 @@ import (
 	"reflect"
 	"time"
 
-	"github.com/rotki/notification-bridge/bridge/envelope"
+	"github.com/rotki/notification-bridge/bridge/contract"
+	"github.com/rotki/notification-bridge/bridge/contract/manual"
 	"github.com/rotki/notification-bridge/client"
+	image "github.com/rotki/notification-bridge/gen/contract"
 	notificationsv1 "github.com/rotki/notification-bridge/gen/go/rotki/notifications/v1"
 )
 
-// samples holds an envelope of every type, a line each: first those of rotki's API document, with its values.
+// documented holds the envelopes of rotki's API document, a line each.
 //
-//go:embed envelopes.ndjson
-var samples []byte
+//go:embed documented.ndjson
+var documented []byte
 
 // patience is how long the whole demo may take.
 const patience = time.Minute
@@ -40,7 +43,11 @@ func main() {
 }
 
 func demo(ctx context.Context, program string) (err error) {
-	contract, err := envelope.Compile((*notificationsv1.Notification)(nil).ProtoReflect().Descriptor())
+	builtin, err := contract.Builtin()
+	if err != nil {
+		return err
+	}
+	lines, err := samples(builtin)
 	if err != nil {
 		return err
 	}
@@ -63,26 +70,25 @@ func demo(ctx context.Context, program string) (err error) {
 	if err != nil {
 		return err
 	}
-	lines := bytes.Split(bytes.TrimSpace(samples), []byte("\n"))
 	published := make(chan error, 1)
 	go func() {
 		defer close(published)
 		select {
 		case <-connected:
-			published <- publish(ctx, contract, publisher, lines)
+			published <- publish(ctx, builtin, publisher, lines)
 		case <-ctx.Done():
 			published <- ctx.Err()
 		}
 	}()
 	received := receive(ctx, subscriber, lines)
-	return errors.Join(received, <-published, publisher.Close(ctx), complete(contract, lines))
+	return errors.Join(received, <-published, publisher.Close(ctx))
 }
 
 // publish sends the samples as typed notifications.
-func publish(ctx context.Context, contract *envelope.Contract, publisher *client.Publisher, lines [][]byte) error {
+func publish(ctx context.Context, builtin *contract.Contract, publisher *client.Publisher, lines [][]byte) error {
 	for _, line := range lines {
 		n := new(notificationsv1.Notification)
-		if err := contract.Decode(line, n); err != nil {
+		if err := builtin.Decode(line, n); err != nil {
 			return fmt.Errorf("%s: %w", line, err)
 		}
 		if _, err := publisher.Publish(ctx, n); err != nil {
@@ -115,20 +121,35 @@ func receive(ctx context.Context, subscriber *client.Subscriber, lines [][]byte)
 	return errors.New("the subscription ended")
 }
 
-// complete reports a type of the contract that has no sample.
-func complete(contract *envelope.Contract, lines [][]byte) error {
+// samples returns an envelope of every type: those of rotki's API document, and for every other type the example that
+// the contract's comments give.
+func samples(builtin *contract.Contract) ([][]byte, error) {
+	lines := bytes.Split(bytes.TrimSpace(documented), []byte("\n"))
 	shown := make(map[string]bool)
 	for _, line := range lines {
 		var e struct{ Type string }
 		if err := json.Unmarshal(line, &e); err != nil {
-			return fmt.Errorf("%s: %w", line, err)
+			return nil, fmt.Errorf("%s: %w", line, err)
 		}
 		shown[e.Type] = true
 	}
-	for _, name := range contract.Types() {
-		if !shown[name] {
-			return fmt.Errorf("envelopes.ndjson has no %s", name)
-		}
+	described, err := contract.Load(image.Image)
+	if err != nil {
+		return nil, err
 	}
-	return nil
+	examples, err := manual.New(described)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range builtin.Types() {
+		if shown[name] {
+			continue
+		}
+		entry, err := examples.Entry(name)
+		if err != nil {
+			return nil, err
+		}
+		lines = append(lines, entry.Envelope)
+	}
+	return lines, nil
 }

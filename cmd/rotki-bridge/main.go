@@ -1,5 +1,5 @@
 // Command rotki-bridge is the notification bridge: `serve` runs it, `publish` and `listen` are its two ends on the
-// command line.
+// command line, `types` tells what the contract has.
 package main
 
 import (
@@ -20,6 +20,7 @@ type cli struct {
 	Serve   serveCommand   `cmd:"" help:"Run the bridge."`
 	Publish publishCommand `cmd:"" help:"Publish notifications, one JSON object per line."`
 	Listen  listenCommand  `cmd:"" help:"Subscribe, and print the envelopes that come."`
+	Types   typesCommand   `cmd:"" help:"List the notification types, or show one."`
 }
 
 // stdio is what a command reads and writes.
@@ -38,13 +39,13 @@ func main() {
 // run executes a command line and returns the exit status: 0, 1 when the command failed, 2 when it was not understood.
 func run(ctx context.Context, args []string, streams stdio) int {
 	exited := -1
-	parser, err := kong.New(new(cli),
+	flags := new(cli)
+	parser, err := kong.New(flags,
 		kong.Name("rotki-bridge"),
 		kong.Description("Typed notifications in over gRPC, rotki's JSON envelopes out over the websocket."),
 		kong.Writers(streams.Out, streams.Err),
 		kong.Exit(func(status int) { exited = status }),
 		kong.DefaultEnvars(envPrefix),
-		kong.Resolvers(fileResolver{}),
 		kong.UsageOnError(),
 	)
 	if err != nil {
@@ -61,7 +62,7 @@ func run(ctx context.Context, args []string, streams stdio) int {
 		return 2
 	}
 	command.BindTo(ctx, (*context.Context)(nil))
-	if err := command.Run(streams); err != nil && !errors.Is(err, context.Canceled) {
+	if err := command.Run(streams, flags); err != nil && !errors.Is(err, context.Canceled) {
 		fmt.Fprintln(streams.Err, "rotki-bridge:", err)
 		return 1
 	}

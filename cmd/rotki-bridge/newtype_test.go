@@ -90,14 +90,20 @@ func copyCheckout(t *testing.T, to string) {
 		skip(t, "the files of the checkout cannot be listed: run the tests in a git clone, with git installed")
 	}
 	for name := range strings.SplitSeq(strings.TrimSuffix(string(output), "\x00"), "\x00") {
+		if err := os.MkdirAll(filepath.Join(to, filepath.Dir(name)), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if target, err := os.Readlink(filepath.Join(from, name)); err == nil {
+			if err := os.Symlink(target, filepath.Join(to, name)); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
 		text, err := os.ReadFile(filepath.Join(from, name))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // removed, and git was not told yet
 		}
 		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.MkdirAll(filepath.Join(to, filepath.Dir(name)), 0o700); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.WriteFile(filepath.Join(to, name), text, 0o600); err != nil {
@@ -189,6 +195,22 @@ func runMake(ctx context.Context, dir, target string) (string, error) {
 // returns publishes a request in protobuf's JSON, which must be accepted, or refused for a field.
 func dynamicPublisher(t *testing.T, bridge *process, protos string) func(request, refusedFor string) {
 	t.Helper()
+	publish := dynamicStream(t, bridge, protos)
+	return func(text, refusedFor string) {
+		t.Helper()
+		response := publish(text)
+		switch {
+		case refusedFor == "" && response.GetAccepted().GetSubscribers() != 1:
+			t.Fatalf("%s was answered with %v, want it accepted for 1 subscriber", text, response)
+		case response.GetRejected().GetField() != refusedFor:
+			t.Errorf("%s was answered with %v, want it refused for %q", text, response, refusedFor)
+		}
+	}
+}
+
+// dynamicStream is dynamicPublisher for any answer.
+func dynamicStream(t *testing.T, bridge *process, protos string) func(request string) *notificationsv1.PublishResponse {
+	t.Helper()
 	compiler := protocompile.Compiler{
 		Resolver: protocompile.WithStandardImports(&protocompile.SourceResolver{ImportPaths: []string{protos}}),
 	}
@@ -203,7 +225,7 @@ func dynamicPublisher(t *testing.T, bridge *process, protos string) func(request
 	if err != nil {
 		t.Fatal(err)
 	}
-	return func(text, refusedFor string) {
+	return func(text string) *notificationsv1.PublishResponse {
 		t.Helper()
 		request := dynamic(t, method.Input(), text)
 		if err := stream.SendMsg(request); err != nil {
@@ -213,12 +235,7 @@ func dynamicPublisher(t *testing.T, bridge *process, protos string) func(request
 		if err := stream.RecvMsg(response); err != nil {
 			t.Fatal(err)
 		}
-		switch {
-		case refusedFor == "" && response.GetAccepted().GetSubscribers() != 1:
-			t.Fatalf("%s was answered with %v, want it accepted for 1 subscriber", text, response)
-		case response.GetRejected().GetField() != refusedFor:
-			t.Errorf("%s was answered with %v, want it refused for %q", text, response, refusedFor)
-		}
+		return response
 	}
 }
 

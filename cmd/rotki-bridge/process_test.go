@@ -66,6 +66,7 @@ type process struct {
 	websocket, grpc, admin string // addresses
 
 	command *exec.Cmd
+	log     *processLog
 	exited  chan struct{}
 }
 
@@ -83,7 +84,7 @@ func startProcess(t *testing.T, flags ...string) *process {
 func startProgram(t *testing.T, path string, flags ...string) *process {
 	t.Helper()
 	log := &processLog{listening: make(chan listening, 1)}
-	p := &process{exited: make(chan struct{})}
+	p := &process{log: log, exited: make(chan struct{})}
 	p.command = exec.Command(path, append([]string{
 		"serve", "--http-addr", "127.0.0.1:0", "--grpc-addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0", "--log-format", "json",
 	}, flags...)...)

@@ -24,6 +24,7 @@ type serveCommand struct {
 
 	InsecureAllowAnonymous bool     `help:"Listen on addresses that others can reach, though anyone may then publish and read."`
 	AllowedOrigins         []string `help:"Web origins whose pages may connect, beside those of the same host and of loopback."`
+	Contract               string   `placeholder:"FILE" help:"A descriptor image whose contract is in force instead of the built-in one, which it must extend; SIGHUP reads it again."`
 	Upstream               string   `help:"URL of a server that answers every HTTP request that is not the bridge's own."`
 	DataAsString           bool     `help:"Send data as a string that holds JSON to clients that do not choose with data=."`
 
@@ -65,12 +66,18 @@ func (c *serveCommand) Run(ctx context.Context, command *kong.Context, streams s
 	if c.PrintConfig {
 		return printConfig(streams.Out, command.Selected())
 	}
+	var hangups hangups
+	if c.Contract != "" { // else a terminal that is closed ends the bridge, as it ends any program
+		hangups = trapHangups()
+	}
+	logger := c.logger(streams.Err)
 	b, err := bridge.New(bridge.Config{
 		HTTPAddr:               c.HTTPAddr,
 		GRPCAddr:               c.GRPCAddr,
 		AdminAddr:              c.AdminAddr,
 		InsecureAllowAnonymous: c.InsecureAllowAnonymous,
 		AllowedOrigins:         c.AllowedOrigins,
+		Contract:               c.Contract,
 		Upstream:               c.Upstream,
 		StringData:             c.DataAsString,
 		DrainTimeout:           c.DrainTimeout,
@@ -85,10 +92,13 @@ func (c *serveCommand) Run(ctx context.Context, command *kong.Context, streams s
 			DedupWindow: c.DedupWindow,
 			DedupIDs:    c.DedupIDs,
 		},
-		Logger: c.logger(streams.Err),
+		Logger: logger,
 	})
 	if err != nil {
 		return err
+	}
+	if c.Contract != "" {
+		defer hangups.each(logger, b.Reload)()
 	}
 	return b.Run(ctx)
 }
