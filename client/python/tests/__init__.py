@@ -1,0 +1,1 @@
+"""Tests of rotki_bridge; see README.md for how to run them."""
