@@ -92,6 +92,7 @@ format-check: ## Fail if a Go file is not formatted by gofumpt
 vet: ## Run go vet, and build for the systems without the Linux code
 	go vet ./...
 	GOOS=darwin go vet ./bridge/... ./client/... ./cmd/rotki-bridge
+	GOOS=windows CGO_ENABLED=0 go build -o bin/rotki-bridge.exe ./cmd/rotki-bridge
 
 .PHONY: staticcheck
 staticcheck: ## Run staticcheck

@@ -128,12 +128,12 @@ func TestCloseWaitsForTheFrame(t *testing.T) {
 
 // TestSlowReaderIsAlive: as long as a full socket takes bytes, its peer is alive, though a pong is far away.
 func TestSlowReaderIsAlive(t *testing.T) {
-	s := serve(t, delivery.Config{SendBuffer: 1, PingInterval: 100 * time.Millisecond, WriteTimeout: 10 * time.Second}, journal.MemoryConfig{})
+	s := serve(t, delivery.Config{SendBuffer: 1, PingInterval: time.Second, WriteTimeout: patience}, journal.MemoryConfig{})
 	conn := s.dialSlow(t, "").NetConn()
 	s.publish(t, "legacy", `"`+strings.Repeat("x", 1<<20)+`"`)
-	slowly := time.NewTicker(100 * time.Millisecond)
+	slowly := time.NewTicker(300 * time.Millisecond)
 	defer slowly.Stop()
-	for range 12 {
+	for range 16 { // well beyond the two pings that a silent peer is given
 		<-slowly.C
 		_ = conn.SetReadDeadline(time.Now().Add(patience))
 		if _, err := io.ReadFull(conn, make([]byte, 64<<10)); err != nil {

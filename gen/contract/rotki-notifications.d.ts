@@ -354,7 +354,7 @@ export interface CurrentDbUpgrade {
   current_step: number;
   /**
    * What the step does; null in the first message of a round. rotki's document leaves the key out of its sample; the
-   * backend always sends it, and the frontend requires it.
+   * backend always sends it, and the frontend requires it. Example: "Renaming asset identifiers.".
    */
   description: string | null;
 }

@@ -142,7 +142,7 @@ export declare type CurrentDbUpgrade = Message<"rotki.notifications.v1.CurrentDb
 
   /**
    * What the step does; null in the first message of a round. rotki's document leaves the key out of its sample; the
-   * backend always sends it, and the frontend requires it.
+   * backend always sends it, and the frontend requires it. Example: "Renaming asset identifiers.".
    *
    * @generated from field: optional string description = 4;
    */

@@ -224,7 +224,7 @@ type CurrentDbUpgrade struct {
 	// Step that the upgrade is at; 0 in the first message of a round. Example: 5.
 	CurrentStep uint64 `protobuf:"varint,3,opt,name=current_step,json=currentStep,proto3" json:"current_step,omitempty"`
 	// What the step does; null in the first message of a round. rotki's document leaves the key out of its sample; the
-	// backend always sends it, and the frontend requires it.
+	// backend always sends it, and the frontend requires it. Example: "Renaming asset identifiers.".
 	Description   *string `protobuf:"bytes,4,opt,name=description,proto3,oneof" json:"description,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
