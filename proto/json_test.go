@@ -15,10 +15,8 @@ var jsonBreaks = []struct {
 		"nullable to optional",
 		[]edit{{
 			"migrations.proto",
-			"  // What the step does; null in the first message of a round. rotki's document leaves the key out of its sample; the\n" +
-				"  // backend always sends it, and the frontend requires it.\n" +
-				"  optional string description = 4 [(nullable) = true];",
-			"  // What the step does.\n  optional string description = 4;",
+			"Example: \"Renaming asset identifiers.\".\n  optional string description = 4 [(nullable) = true];",
+			"Example: \"Renaming asset identifiers.\".\n  optional string description = 4;",
 		}},
 		[]string{"db_upgrade_status.current_upgrade.description: may now be missing"},
 	},
