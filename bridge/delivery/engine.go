@@ -156,8 +156,11 @@ func (e *Engine) Run(ctx context.Context) error {
 	return nil
 }
 
+// partingTime is how long peers have to close their side, once all have got the end of TCP, before Drain returns.
+const partingTime = time.Second
+
 // Drain accepts no more handshakes and ends the connections, each once it has got all that is in the journal, one
-// after the other over the time spread. It returns when none is left or ctx is done.
+// after the other over the time spread. It returns when all are gone, soon after the last was ended, or when ctx is done.
 func (e *Engine) Drain(ctx context.Context, spread time.Duration) {
 	e.mu.Lock()
 	e.refuse = true
@@ -171,14 +174,16 @@ func (e *Engine) Drain(ctx context.Context, spread time.Duration) {
 	}
 	e.audience.awaitEmpty(ctx)
 	// A socket that is closed first drops what its peer has not taken yet as soon as the peer says a word.
-	closed := make(chan struct{})
+	parting, cancel := context.WithTimeout(ctx, partingTime)
+	defer cancel()
+	parted := make(chan struct{})
 	go func() {
 		e.readers.Wait()
-		close(closed)
+		close(parted)
 	}()
 	select {
-	case <-closed:
-	case <-ctx.Done():
+	case <-parted:
+	case <-parting.Done():
 	}
 }
 
