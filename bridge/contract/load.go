@@ -64,21 +64,37 @@ func Load(image []byte) (*Contract, error) {
 func checkWireOptions(files *protoregistry.Files) error {
 	var refused error
 	files.RangeFilesByPackage(protoPackage, func(file protoreflect.FileDescriptor) bool {
-		for i := range file.Extensions().Len() {
-			option := file.Extensions().Get(i)
-			extended := option.ContainingMessage().FullName()
-			if !strings.HasPrefix(string(extended), "google.protobuf.") {
-				continue
-			}
-			known, err := protoregistry.GlobalTypes.FindExtensionByNumber(extended, option.Number())
-			if err != nil || known.TypeDescriptor().FullName() != option.FullName() || known.TypeDescriptor().Kind() != option.Kind() {
-				refused = fmt.Errorf("%s: this bridge does not know that wire option: update the bridge", short(option))
-				return false
-			}
-		}
-		return true
+		refused = checkOptionsIn(file)
+		return refused == nil
 	})
 	return refused
+}
+
+// extender is a file, or a message, which may declare options too.
+type extender interface {
+	Extensions() protoreflect.ExtensionDescriptors
+	Messages() protoreflect.MessageDescriptors
+}
+
+func checkOptionsIn(in extender) error {
+	for i := range in.Extensions().Len() {
+		option := in.Extensions().Get(i)
+		extended := option.ContainingMessage().FullName()
+		if !strings.HasPrefix(string(extended), "google.protobuf.") {
+			continue
+		}
+		known, err := protoregistry.GlobalTypes.FindExtensionByNumber(extended, option.Number())
+		if err != nil || known.TypeDescriptor().FullName() != option.FullName() ||
+			known.TypeDescriptor().Kind() != option.Kind() || known.TypeDescriptor().Cardinality() != option.Cardinality() {
+			return fmt.Errorf("%s: this bridge does not know that wire option: update the bridge", short(option))
+		}
+	}
+	for i := range in.Messages().Len() {
+		if err := checkOptionsIn(in.Messages().Get(i)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // short returns an element's name without the contract's package.

@@ -405,7 +405,8 @@ export interface NewTokenDetected {
   is_ignored?: boolean;
   /**
    * Optional: the transaction in which it was seen, a hash or a Solana signature. Never together with seen_description.
-   * Example: "0x06a8b9f758b0471886186c2a48dea189b3044916c7f94ee7f559026fefd91c39".
+   * The frontend would also take null, which rotki never sends. Example:
+   * "0x06a8b9f758b0471886186c2a48dea189b3044916c7f94ee7f559026fefd91c39".
    */
   seen_tx_reference?: string;
   /**

@@ -81,7 +81,8 @@ export declare type NewTokenDetected = Message<"rotki.notifications.v1.NewTokenD
 
   /**
    * Optional: the transaction in which it was seen, a hash or a Solana signature. Never together with
-   * seen_description. Example: "0x06a8b9f758b0471886186c2a48dea189b3044916c7f94ee7f559026fefd91c39".
+   * seen_description. The frontend would also take null, which rotki never sends.
+   * Example: "0x06a8b9f758b0471886186c2a48dea189b3044916c7f94ee7f559026fefd91c39".
    *
    * @generated from field: optional string seen_tx_reference = 4;
    */

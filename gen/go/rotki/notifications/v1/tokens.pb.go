@@ -178,7 +178,8 @@ type NewTokenDetected struct {
 	// Optional: true when the token was taken for spam and is ignored. rotki never sends false.
 	IsIgnored *bool `protobuf:"varint,3,opt,name=is_ignored,json=isIgnored,proto3,oneof" json:"is_ignored,omitempty"`
 	// Optional: the transaction in which it was seen, a hash or a Solana signature. Never together with
-	// seen_description. Example: "0x06a8b9f758b0471886186c2a48dea189b3044916c7f94ee7f559026fefd91c39".
+	// seen_description. The frontend would also take null, which rotki never sends.
+	// Example: "0x06a8b9f758b0471886186c2a48dea189b3044916c7f94ee7f559026fefd91c39".
 	SeenTxReference *string `protobuf:"bytes,4,opt,name=seen_tx_reference,json=seenTxReference,proto3,oneof" json:"seen_tx_reference,omitempty"`
 	// Optional: what rotki was doing when it saw the token. rotki's document knows it only as present or missing; the
 	// backend also sends null, and the frontend takes all three.
