@@ -51,11 +51,9 @@ type Pending interface {
 type Config struct {
 	// Sink takes the requests.
 	Sink Sink
-	// MaxMessageBytes is the largest request that is accepted; 1 MiB by default. A larger one is rejected by name.
+	// MaxMessageBytes is the largest request that is accepted; 1 MiB by default. A larger one is rejected by name, up to
+	// 16 MiB; beyond that, and beyond MaxMessageBytes, gRPC ends the stream with RESOURCE_EXHAUSTED.
 	MaxMessageBytes int
-	// HardLimit is the largest request that gRPC takes in, in bytes; 16 MiB by default, and never less than
-	// MaxMessageBytes. A larger one ends the stream with RESOURCE_EXHAUSTED.
-	HardLimit int
 	// Logger gets a line per stream; none by default.
 	Logger *slog.Logger
 	// Registerer gets the metrics; none by default.
@@ -63,6 +61,8 @@ type Config struct {
 }
 
 const (
+	// hardLimit is how many bytes of a request gRPC takes in, so that it can be rejected by name.
+	hardLimit = 16 << 20
 	// maxStreams is how many calls one connection may have open; a publisher needs one.
 	maxStreams = 100
 	// handshakeTimeout is how long a connection may take to begin to speak HTTP/2.
@@ -76,10 +76,6 @@ func (c Config) withDefaults() Config {
 	if c.MaxMessageBytes == 0 {
 		c.MaxMessageBytes = 1 << 20
 	}
-	if c.HardLimit == 0 {
-		c.HardLimit = 16 << 20
-	}
-	c.HardLimit = max(c.HardLimit, c.MaxMessageBytes)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -124,7 +120,7 @@ func New(config Config) *Server {
 	recovered := recovery.WithRecoveryHandlerContext(s.recovered)
 	s.grpc = grpc.NewServer(
 		grpc.ForceServerCodecV2(newCodec()),
-		grpc.MaxRecvMsgSize(config.HardLimit),
+		grpc.MaxRecvMsgSize(max(hardLimit, config.MaxMessageBytes)),
 		grpc.MaxConcurrentStreams(maxStreams),
 		grpc.ConnectionTimeout(handshakeTimeout),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 30 * time.Second, Timeout: 20 * time.Second}),
