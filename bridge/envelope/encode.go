@@ -17,6 +17,9 @@ import (
 // maxSafeInteger is the largest integer that every JSON reader keeps exact (RFC 8259 §6).
 const maxSafeInteger = 1<<53 - 1
 
+// usualBytes is as long as the data of most notifications, which is allocated once then.
+const usualBytes = 128
+
 // Encode converts a notification to its envelope. n must be of the message that the contract was compiled from.
 // The error is an *Error: ErrNoPayload without a type, ErrUnknown for what the contract lacks, ErrInvalid else.
 func (c *Contract) Encode(n proto.Message) (Envelope, error) {
@@ -35,7 +38,7 @@ func (c *Contract) Encode(n proto.Message) (Envelope, error) {
 		return Envelope{}, &Error{Kind: ErrNoPayload, Field: string(c.payload.Name()), Problem: "no notification type is set"}
 	}
 	f := c.byNumber[fd.Number()]
-	data, err := f.message.encode(nil, m.Get(fd).Message())
+	data, err := f.message.encode(make([]byte, 0, usualBytes), m.Get(fd).Message())
 	if err != nil {
 		return Envelope{}, err.in(f.name)
 	}

@@ -42,6 +42,10 @@ type publishing struct {
 	err     error         // why it has; set before answers is closed
 	taking  chan struct{} // holds a token while a request is being taken
 	done    chan struct{} // closed when the handler has returned
+
+	// What is sent is put on the wire before Send returns, so that one response does for all that are accepted.
+	response notificationsv1.PublishResponse
+	accepted notificationsv1.PublishResponse_Accepted
 }
 
 // Publish implements NotificationServiceServer.
@@ -107,11 +111,11 @@ func (p *publishing) pay(ctx context.Context, a answer) error {
 }
 
 func (p *publishing) send(ctx context.Context, a answer) error {
-	response := &notificationsv1.PublishResponse{Id: a.id}
 	if a.rejection != nil {
 		p.server.publishes[rejected].Inc()
-		response.Result = &notificationsv1.PublishResponse_Rejected{Rejected: a.rejection.proto()}
-		return p.stream.Send(response)
+		return p.stream.Send(&notificationsv1.PublishResponse{
+			Id: a.id, Result: &notificationsv1.PublishResponse_Rejected{Rejected: a.rejection.proto()},
+		})
 	}
 	stored, err := a.pending.Wait(ctx)
 	if err != nil {
@@ -122,8 +126,9 @@ func (p *publishing) send(ctx context.Context, a answer) error {
 	} else {
 		p.server.publishes[accepted].Inc()
 	}
-	response.Result = &notificationsv1.PublishResponse_Accepted{Accepted: stored}
-	return p.stream.Send(response)
+	p.accepted.Accepted = stored
+	p.response.Id, p.response.Result = a.id, &p.accepted
+	return p.stream.Send(&p.response)
 }
 
 // receive takes requests until the stream ends or no more may be taken.
@@ -159,8 +164,12 @@ func (p *publishing) take(in *incoming) error {
 	a := answer{id: echoed(in.request.GetId()), rejection: p.server.check(in)}
 	if a.rejection == nil {
 		pending, err := p.server.config.Sink.Publish(ctx, &in.request)
-		if err != nil && !errors.As(err, &a.rejection) {
-			return err
+		if err != nil {
+			refused, ok := errors.AsType[*Rejection](err)
+			if !ok {
+				return err
+			}
+			a.rejection = refused
 		}
 		a.pending = pending
 	}

@@ -127,7 +127,7 @@ func New(config Config) *Server {
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 		grpc.ChainStreamInterceptor(
 			metrics.StreamServerInterceptor(),
-			logging.StreamServerInterceptor(log, logFinished),
+			perCall(logging.StreamServerInterceptor(log, logFinished)),
 			recovery.StreamServerInterceptor(recovered),
 		),
 		grpc.ChainUnaryInterceptor(

@@ -1,6 +1,10 @@
 package journal
 
-import "fmt"
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"strconv"
+)
 
 // Position is a place in a journal's order. Positions of different epochs cannot be compared: the journal that
 // gave one of them out is gone.
@@ -10,4 +14,9 @@ type Position struct {
 }
 
 // String returns the position as it is shown to clients: 16 hexadecimal digits, a dash, a decimal number.
-func (p Position) String() string { return fmt.Sprintf("%016x-%d", p.Epoch, p.Seq) }
+func (p Position) String() string {
+	var epoch [8]byte
+	binary.BigEndian.PutUint64(epoch[:], p.Epoch)
+	text := hex.AppendEncode(make([]byte, 0, 16+1+20), epoch[:])
+	return string(strconv.AppendUint(append(text, '-'), p.Seq, 10))
+}
