@@ -1,9 +1,10 @@
-// Package admin is what operators see of a bridge: metrics and health.
+// Package admin is what operators see of a bridge: metrics, health and profiles.
 package admin
 
 import (
 	"fmt"
 	"net/http"
+	"net/http/pprof"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -18,7 +19,7 @@ type Config struct {
 }
 
 // Handler serves /metrics (Prometheus), /healthz (200 while the process lives) and /readyz (503 with a sentence while
-// it starts or drains).
+// it starts or drains), and profiles for `go tool pprof` under /debug/pprof/.
 func Handler(config Config) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(config.Gatherer, promhttp.HandlerOpts{}))
@@ -32,5 +33,8 @@ func Handler(config Config) http.Handler {
 		}
 		fmt.Fprintln(w, "ready")
 	})
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	return mux
 }
