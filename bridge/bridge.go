@@ -78,6 +78,7 @@ func New(config Config) (*Bridge, error) {
 		AllowedOrigins: config.AllowedOrigins,
 		PingInterval:   config.PingInterval,
 		WriteTimeout:   config.WriteTimeout,
+		CompressFrom:   config.CompressFrom,
 		SendBuffer:     config.SendBuffer,
 		Logger:         config.Logger,
 		Registerer:     registry,

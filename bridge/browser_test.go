@@ -1,9 +1,10 @@
 package bridge_test
 
 import (
+	"crypto/rand"
+	"encoding/base64"
 	"fmt"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/gorilla/websocket"
@@ -60,6 +61,13 @@ func TestBrowserSeesRestartAsCode(t *testing.T) {
 	page.StaysAway(websocket.CloseGoingAway)
 }
 
+// incompressible returns text of n bytes of which a browser's permessage-deflate makes nothing small.
+func incompressible(n int) string {
+	random := make([]byte, n*3/4)
+	_, _ = rand.Read(random) // never fails (crypto/rand's documentation)
+	return base64.StdEncoding.EncodeToString(random)
+}
+
 // TestBrowserTooSlow: a page that takes nothing in falls off the journal's tail, unnoticed by others, and comes back
 // once it can.
 func TestBrowserTooSlow(t *testing.T) {
@@ -67,7 +75,7 @@ func TestBrowserTooSlow(t *testing.T) {
 	page := browsertest.Open(t, "ws://"+b.HTTPAddr()+"/ws/")
 	thaw := page.Freeze()
 	p, bystander := b.publisher(t), b.subscribe(t, "")
-	large := strings.Repeat("x", 1_000_000)
+	large := incompressible(1_000_000)
 	// How much the browser and the kernel take in for the page is theirs to decide.
 	const most = 300
 	published := 0

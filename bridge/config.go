@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -57,7 +58,10 @@ type Config struct {
 	PingInterval time.Duration
 	// WriteTimeout is how long a subscriber's socket may take no byte; 30 s by default.
 	WriteTimeout time.Duration
-	// SendBuffer bounds what the kernel buffers per subscriber, in bytes; 32 KiB by default.
+	// CompressFrom is from how many bytes on a notification is compressed for subscribers that negotiate
+	// permessage-deflate; 1 KiB by default. Negative: nothing is compressed, and nothing negotiated.
+	CompressFrom int
+	// SendBuffer bounds what the kernel buffers per subscriber, in bytes; 128 KiB by default.
 	SendBuffer int
 	// MaxMessageBytes is the largest publish request that is accepted; 1 MiB by default.
 	MaxMessageBytes int
@@ -174,7 +178,8 @@ func (c Config) listen(flag, addr string) (net.Listener, error) {
 			"listen on 127.0.0.1 (and let a reverse proxy authenticate), or pass --insecure-allow-anonymous if anyone may "+
 			"publish and read notifications", flag, addr)
 	}
-	l, err := net.ListenTCP("tcp", resolved)
+	// Websockets, HTTP and gRPC all find out by themselves whether the peer is there, so TCP need not.
+	l, err := (&net.ListenConfig{KeepAlive: -1}).Listen(context.Background(), "tcp", resolved.String())
 	if err != nil {
 		if errors.Is(err, syscall.EADDRINUSE) {
 			return nil, fmt.Errorf("--%s: %s is in use; is another bridge running? Choose another address, or port 0 for any", flag, addr)

@@ -203,6 +203,9 @@ func TestAdmin(t *testing.T) {
 			t.Errorf("%s: %d %s", path, status, body)
 		}
 	}
+	if status, body := get(t, "http://"+b.AdminAddr()+"/debug/pprof/"); status != http.StatusOK || !strings.Contains(body, "goroutine") {
+		t.Errorf("/debug/pprof/: %d %s", status, body)
+	}
 	if status, _ := get(t, "http://"+b.AdminAddr()+"/"); status != http.StatusNotFound {
 		t.Errorf("/: %d", status)
 	}

@@ -7,10 +7,8 @@ import (
 )
 
 const (
-	// maxBatchBytes ends a batch, but for a single frame that is larger.
-	maxBatchBytes = 64 << 10
 	// maxBatchRecords is how many records are read from the journal at once.
-	maxBatchRecords = 256
+	maxBatchRecords = 512
 	// cachedBatches is how many cursors a shard has batches for at a time. Nearly all subscribers share one.
 	cachedBatches = 8
 )
@@ -50,6 +48,8 @@ func (b *batch) cursorAfter(n int) (next uint64, offset, whole int) {
 // batches builds batches and keeps the last few. It is used by one shard only.
 type batches struct {
 	log     Log
+	framer  *framer
+	limit   int // ends a batch, in bytes, but for a single frame that is larger
 	cached  [cachedBatches]batch
 	evict   int
 	records [maxBatchRecords]*journal.Record
@@ -84,8 +84,8 @@ func (b *batches) build(into *batch, key batchKey) error {
 	into.next = key.from
 	for _, r := range b.records[:n] {
 		if key.filter.wantsRecord(r) {
-			frame := key.form.frame(r)
-			if len(into.marks) > 0 && len(into.bytes)+len(frame) > maxBatchBytes {
+			frame := b.framer.frame(key.form, r)
+			if len(into.marks) > 0 && len(into.bytes)+len(frame) > b.limit {
 				break
 			}
 			if len(into.marks) == 0 {
@@ -111,7 +111,7 @@ func (b *batches) rest(seq uint64, f form, offset int) ([]byte, error) {
 	if _, err := b.log.Read(seq, b.records[:1]); err != nil {
 		return nil, err
 	}
-	frame := f.frame(b.records[0])
+	frame := b.framer.frame(f, b.records[0])
 	b.records[0] = nil
 	return frame[offset:], nil
 }

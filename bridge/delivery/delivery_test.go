@@ -2,13 +2,12 @@ package delivery_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -29,21 +28,27 @@ const patience = 30 * time.Second
 // served is an engine behind a real HTTP server.
 type served struct {
 	*delivery.Engine
+	wire    wire
 	journal *journal.Memory
 	metrics *prometheus.Registry
+	trust   *tls.Config // for clients
 	addr    string
 	stop    func()
 }
 
 func serve(t testing.TB, config delivery.Config, limits journal.MemoryConfig) *served {
 	t.Helper()
-	s := &served{journal: journal.NewMemory(limits), metrics: prometheus.NewRegistry()}
+	return serveOn(t, wire{}, config, limits)
+}
+
+func serveOn(t testing.TB, w wire, config delivery.Config, limits journal.MemoryConfig) *served {
+	t.Helper()
+	s := &served{wire: w, journal: journal.NewMemory(limits), metrics: prometheus.NewRegistry()}
 	config.Log, config.Registerer = s.journal, s.metrics
 	config.Types = func() []string { return []string{"legacy", "other"} }
 	engine := delivery.New(config)
 	s.Engine = engine
-	server := httptest.NewServer(engine)
-	s.addr = server.Listener.Addr().String()
+	server := s.listen()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- engine.Run(ctx) }()
@@ -65,12 +70,12 @@ func serve(t testing.TB, config delivery.Config, limits journal.MemoryConfig) *s
 
 func (s *served) dial(t testing.TB, query string) *websocket.Conn {
 	t.Helper()
-	return s.dialWith(t, websocket.DefaultDialer, query)
+	return s.dialWith(t, s.dialer(), query)
 }
 
 func (s *served) dialWith(t testing.TB, dialer *websocket.Dialer, query string) *websocket.Conn {
 	t.Helper()
-	conn, _, err := dialer.DialContext(t.Context(), "ws://"+s.addr+"/ws/"+query, nil)
+	conn, _, err := dialer.DialContext(t.Context(), s.url(query), nil)
 	if err != nil {
 		t.Fatalf("dial: %v", err)
 	}
@@ -81,14 +86,17 @@ func (s *served) dialWith(t testing.TB, dialer *websocket.Dialer, query string) 
 // dialSlow connects with a receive buffer so small that the bridge's writes come out short.
 func (s *served) dialSlow(t testing.TB, query string) *websocket.Conn {
 	t.Helper()
-	dialer := websocket.Dialer{NetDialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-		conn, err := new(net.Dialer).DialContext(ctx, network, addr)
-		if err == nil {
-			err = conn.(*net.TCPConn).SetReadBuffer(16 << 10)
-		}
-		return conn, err
-	}}
-	return s.dialWith(t, &dialer, query)
+	dialer := s.dialer()
+	dialer.NetDialContext = dialSmall
+	return s.dialWith(t, dialer, query)
+}
+
+func dialSmall(ctx context.Context, network, addr string) (net.Conn, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+	if err == nil {
+		err = conn.(*net.TCPConn).SetReadBuffer(16 << 10)
+	}
+	return conn, err
 }
 
 func (s *served) publish(t testing.TB, typ, data string) {
@@ -165,8 +173,10 @@ func await(t testing.TB, what string, condition func() bool) {
 
 func envelopeOf(typ, data string) string { return fmt.Sprintf(`{"type":%q,"data":%s}`, typ, data) }
 
-func TestEveryoneGetsAllInOrder(t *testing.T) {
-	s := serve(t, delivery.Config{Shards: 3}, journal.MemoryConfig{})
+func TestEveryoneGetsAllInOrder(t *testing.T) { onEveryWire(t, testEveryoneGetsAllInOrder) }
+
+func testEveryoneGetsAllInOrder(t *testing.T, w wire) {
+	s := serveOn(t, w, delivery.Config{Shards: 3}, journal.MemoryConfig{})
 	s.publish(t, "legacy", `"before"`)
 	plain, other, text := s.dial(t, ""), s.dial(t, "?types=other"), s.dial(t, "?data=string&types=other,legacy&types=legacy")
 	if got := s.Count("legacy", nil); got != 2 {
@@ -200,11 +210,13 @@ func TestEveryoneGetsAllInOrder(t *testing.T) {
 
 // TestTornFrames: with full sockets, writes are cut anywhere, and frames of all sizes arrive whole and in order, pongs
 // between them.
-func TestTornFrames(t *testing.T) {
-	s := serve(t, delivery.Config{Shards: 2, SendBuffer: 1}, journal.MemoryConfig{})
-	const n = 90
+func TestTornFrames(t *testing.T) { onEveryWire(t, testTornFrames) }
+
+func testTornFrames(t *testing.T, w wire) {
+	s := serveOn(t, w, delivery.Config{Shards: 2, SendBuffer: 1}, journal.MemoryConfig{})
+	const n = 45
 	sizes := []int{0, 1, 100, 125, 126, 1000, 20_000, 65535, 65536}
-	data := func(i int) string { return fmt.Sprintf(`%d%s`, i, strings.Repeat("0", sizes[i%len(sizes)])) }
+	data := func(i int) string { return fmt.Sprintf(`%d%s`, i, digits(sizes[i%len(sizes)])) }
 	conns := make([]*websocket.Conn, 6)
 	pongs := make([]int, len(conns))
 	for i := range conns {
@@ -244,8 +256,11 @@ func TestTornFrames(t *testing.T) {
 }
 
 // TestPingTimeout: a peer that answers pings stays, one that does not is dropped.
-func TestPingTimeout(t *testing.T) {
-	s := serve(t, delivery.Config{PingInterval: 300 * time.Millisecond}, journal.MemoryConfig{})
+func TestPingTimeout(t *testing.T) { onEveryWire(t, testPingTimeout) }
+
+func testPingTimeout(t *testing.T, w wire) {
+	t.Parallel() // it mostly waits
+	s := serveOn(t, w, delivery.Config{PingInterval: 300 * time.Millisecond}, journal.MemoryConfig{})
 	dead, alive := s.dial(t, ""), s.dial(t, "")
 	dead.SetPingHandler(func(string) error { return nil })
 	pings := make(chan struct{}, 1000)
@@ -267,11 +282,14 @@ func TestPingTimeout(t *testing.T) {
 	}
 }
 
-func TestDrain(t *testing.T) {
-	s := serve(t, delivery.Config{SendBuffer: 1}, journal.MemoryConfig{})
+func TestDrain(t *testing.T) { onEveryWire(t, testDrain) }
+
+func testDrain(t *testing.T, w wire) {
+	t.Parallel() // it mostly waits
+	s := serveOn(t, w, delivery.Config{SendBuffer: 1}, journal.MemoryConfig{})
 	plain, codes, slow := s.dial(t, ""), s.dial(t, "?close=codes"), s.dialSlow(t, "")
 	const n = 50
-	data := strings.Repeat("1", 10_000)
+	data := "1" + digits(10_000)
 	for range n {
 		s.publish(t, "legacy", data)
 	}
@@ -297,7 +315,7 @@ func TestDrain(t *testing.T) {
 		t.Errorf("close=codes was told %d", code)
 	}
 	<-drained
-	_, response, err := websocket.DefaultDialer.Dial("ws://"+s.addr+"/ws/", nil)
+	_, response, err := s.dialer().Dial(s.url(""), nil)
 	if err == nil || response.StatusCode != http.StatusServiceUnavailable || response.Header.Get("Retry-After") == "" {
 		t.Errorf("a handshake while draining: %v, %v", response, err)
 	}
@@ -307,11 +325,13 @@ func TestDrain(t *testing.T) {
 }
 
 // TestDrainDeadline: who does not take what is in the journal cannot hold up the end.
-func TestDrainDeadline(t *testing.T) {
-	s := serve(t, delivery.Config{SendBuffer: 1}, journal.MemoryConfig{})
+func TestDrainDeadline(t *testing.T) { onEveryWire(t, testDrainDeadline) }
+
+func testDrainDeadline(t *testing.T, w wire) {
+	s := serveOn(t, w, delivery.Config{SendBuffer: 1}, journal.MemoryConfig{})
 	stalled := s.dialSlow(t, "")
 	for range 2 {
-		s.publish(t, "legacy", `"`+strings.Repeat("x", 1<<20)+`"`)
+		s.publish(t, "legacy", `"`+digits(1<<20)+`"`)
 	}
 	await(t, "it is blocked", func() bool { return s.metric(t, "bridge_blocked_writes_total", "") > 0 })
 	ctx, cancel := context.WithCancel(t.Context())
@@ -323,8 +343,10 @@ func TestDrainDeadline(t *testing.T) {
 	}
 }
 
-func TestSubscribersLeave(t *testing.T) {
-	s := serve(t, delivery.Config{}, journal.MemoryConfig{})
+func TestSubscribersLeave(t *testing.T) { onEveryWire(t, testSubscribersLeave) }
+
+func testSubscribersLeave(t *testing.T, w wire) {
+	s := serveOn(t, w, delivery.Config{}, journal.MemoryConfig{})
 	clean, cut := s.dial(t, "?types=legacy"), s.dial(t, "")
 	if err := clean.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(1000, "bye"), time.Now().Add(patience)); err != nil {
 		t.Fatal(err)

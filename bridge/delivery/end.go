@@ -3,15 +3,16 @@ package delivery
 import (
 	"context"
 	"log/slog"
-	"net"
-	"time"
 
 	"github.com/gorilla/websocket"
 )
 
 // end ends a connection for a reason of the bridge's: with a close frame for a client that should stay away or
-// asked for codes, else by ending TCP.
+// asked for codes, else by ending TCP. One that is ending already goes on with that.
 func (s *shard) end(sub *subscriber, reason *Disconnect) {
+	if sub.ending != nil {
+		return
+	}
 	told := reason.Code != 0 && (reason.StayAway || sub.closeCodes)
 	if torn := sub.offset > 0 && sub.next < s.oldest; torn || !told {
 		s.finish(sub, *reason)
@@ -23,9 +24,9 @@ func (s *shard) end(sub *subscriber, reason *Disconnect) {
 // farewell makes a close frame the last thing that is written.
 func (s *shard) farewell(sub *subscriber, reason *Disconnect, frame []byte) {
 	sub.ending = reason
-	sub.endAt = time.Now().Add(s.config.CloseTimeout)
-	sub.mail, sub.ping = false, false
-	sub.goodbye = frame
+	sub.endAt = s.now() + instant(s.config.CloseTimeout)
+	sub.inbound = nil
+	sub.owe().goodbye = frame
 	s.flush(sub)
 }
 
@@ -33,50 +34,52 @@ func (s *shard) farewell(sub *subscriber, reason *Disconnect, frame []byte) {
 func (s *shard) expire(sub *subscriber) {
 	reason := *sub.ending
 	reason.Reset = true
-	sub.ending = nil
 	s.finish(sub, reason)
 }
 
-// finish lets go of a subscriber. What was written still reaches the peer, unless the reason says to reset; its
-// reader closes the connection.
+// finish ends a subscriber. What was written still reaches the peer, unless the reason says to reset: closing with
+// unread input would reset the connection too, and the peer could lose what is on its way to it, so its socket is read
+// from until it ends its side.
 func (s *shard) finish(sub *subscriber, reason Disconnect) {
 	if sub.ended {
 		return
 	}
-	sub.ended = true
-	last := s.subscribers[len(s.subscribers)-1]
-	s.subscribers[sub.slot], last.slot = last, sub.slot
-	s.subscribers[len(s.subscribers)-1] = nil
-	s.subscribers = s.subscribers[:len(s.subscribers)-1]
-	s.engine.poller.forget(sub)
-
-	if reason.Reset && sub.ending == nil {
-		if tcp, ok := sub.conn.Conn.(*net.TCPConn); ok {
-			_ = tcp.SetLinger(0)
-		}
-		_ = sub.conn.Close()
+	sub.ended, sub.blocked = true, false
+	sub.controls, sub.inbound = nil, nil
+	s.parting.move(sub)
+	if reason.Reset {
+		sub.socket.abort()
 	} else {
-		if half, ok := sub.conn.Conn.(interface{ CloseWrite() error }); ok {
-			_ = half.CloseWrite()
-		}
-		_ = sub.conn.SetReadDeadline(time.Now().Add(s.config.CloseTimeout))
+		sub.socket.shut()
+		sub.endAt = s.now() + instant(s.config.CloseTimeout)
 	}
-	close(sub.released)
+	if reason.Reset || sub.eof {
+		s.release(sub)
+	}
 	s.engine.audience.leave(sub.filter)
 	s.engine.metrics.disconnects[reason.Name].Inc()
 	level := slog.LevelInfo
 	if reason.Name == ClientClosed.Name || reason.Name == ConnectionLost.Name {
 		level = slog.LevelDebug
 	}
-	s.config.Logger.Log(context.Background(), level, "connection ended", "reason", reason.Name, "peer", sub.conn.RemoteAddr())
+	s.config.Logger.Log(context.Background(), level, "connection ended", "reason", reason.Name, "peer", sub.peer)
+}
+
+// release closes a subscriber's socket and forgets it.
+func (s *shard) release(sub *subscriber) {
+	sub.leave()
+	s.poller.remove(sub)
+	sub.socket.close()
+	s.engine.sockets.Done()
 }
 
 // endAll lets go of everyone at once. run must have returned.
 func (s *shard) endAll(reason Disconnect) {
 	s.open()
-	for len(s.subscribers) > 0 {
-		s.finish(s.subscribers[len(s.subscribers)-1], reason)
+	for _, members := range []*roster{&s.able, &s.blocked} {
+		members.each(func(sub *subscriber) { s.finish(sub, reason) })
 	}
+	s.parting.each(s.release)
 }
 
 func closeFrame(code int) []byte {

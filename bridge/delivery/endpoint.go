@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -27,15 +28,18 @@ const (
 
 var handshakeResults = []handshakeResult{handshakeAccepted, handshakeMalformed, handshakeForbidden, handshakeDraining}
 
-var upgrader = websocket.Upgrader{
-	HandshakeTimeout: handshakeTimeout,
-	ReadBufferSize:   512, // clients send next to nothing
-	WriteBufferPool:  noWriteBuffers{},
-	WriteBufferSize:  256,
-	CheckOrigin:      func(*http.Request) bool { return true }, // checked before
-	Error: func(w http.ResponseWriter, _ *http.Request, status int, reason error) {
-		http.Error(w, reason.Error(), status)
-	},
+// newUpgrader returns what answers handshakes. It leaves net/http's read buffer in place, and makes no other: nothing
+// is read or written through gorilla/websocket once it has answered.
+func newUpgrader(deflate bool) websocket.Upgrader {
+	return websocket.Upgrader{
+		HandshakeTimeout:  handshakeTimeout,
+		EnableCompression: deflate,
+		WriteBufferPool:   noWriteBuffers{},
+		CheckOrigin:       func(*http.Request) bool { return true }, // checked before
+		Error: func(w http.ResponseWriter, _ *http.Request, status int, reason error) {
+			http.Error(w, reason.Error(), status)
+		},
+	}
 }
 
 // ServeHTTP answers a websocket handshake. The client has joined, and gets whatever is appended to the journal from
@@ -62,6 +66,7 @@ func (e *Engine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		e.refuseHandshake(w, handshakeMalformed, http.StatusBadRequest, err.Error())
 		return
 	}
+	s.peer, _ = netip.ParseAddrPort(r.RemoteAddr) // net/http's, from a net.TCPAddr
 	if !e.admit(s) {
 		w.Header().Set("Retry-After", "2")
 		e.refuseHandshake(w, handshakeDraining, http.StatusServiceUnavailable, "the bridge is shutting down; connect again in a moment")
@@ -92,7 +97,7 @@ func (e *Engine) parse(query string) (*subscriber, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the query is malformed: %w", err)
 	}
-	s := &subscriber{released: make(chan struct{})}
+	s := new(subscriber)
 	if e.config.StringData {
 		s.form = stringData
 	}
@@ -128,24 +133,26 @@ func (e *Engine) parse(query string) (*subscriber, error) {
 
 // upgrade answers the handshake and makes the connection ready for the shard.
 func (e *Engine) upgrade(s *subscriber, w http.ResponseWriter, r *http.Request) error {
-	s.conn = new(connection)
-	ws, err := upgrader.Upgrade(hijacker{w, s.conn}, r, nil)
+	upgrader := &e.upgrader
+	if e.config.CompressFrom > 0 && offersDeflate(r) {
+		upgrader, s.deflate = &e.deflater, true
+		s.form |= deflated
+	}
+	ws, err := upgrader.Upgrade(w, r, nil)
 	if err != nil {
 		return err
 	}
-	s.ws = ws
-	if tcp, ok := s.conn.Conn.(*net.TCPConn); ok {
+	conn := ws.NetConn() // gorilla/websocket has buffered nothing: it refuses clients that speak before the answer
+	if tcp, ok := transport(conn).(*net.TCPConn); ok {
 		err = tcp.SetWriteBuffer(sendBufferSetting(e.config.SendBuffer))
 	}
 	if err == nil {
-		s.socket, err = newSocket(s.conn.Conn)
+		s.socket, err = newSocket(conn, s.wake, &e.pumps)
 	}
 	if err != nil {
-		_ = s.conn.Close()
-		return err
+		_ = conn.Close()
 	}
-	s.conn.subscriber = s
-	return nil
+	return err
 }
 
 // noWriteBuffers is gorilla's pool of write buffers for messages, of which it writes none here.

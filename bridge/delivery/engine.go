@@ -3,14 +3,15 @@
 // A subscriber is a cursor into the journal, not a queue: a sequence number and how many bytes of that record's
 // frame are on their way. When the journal's head moves, a few shards, each one goroutine, walk their subscribers
 // and write to each all that it lacks in as few system calls as its socket takes. A subscriber that cannot take
-// more costs nothing until the kernel says that it can; one whose cursor falls off the journal's tail is dropped.
+// more is not even walked past until the kernel says that it can; one whose cursor falls off the journal's tail is dropped.
 // Memory is therefore bounded by the journal, however many subscribers stall.
 //
 // # Concurrency
 //
-// Engine is safe for concurrent use. A subscriber's cursor and everything written to its socket after the
-// handshake belong to its shard alone, so that no frame is ever torn; its reader goroutine only reads, and hands
-// what must be answered to the shard.
+// Engine is safe for concurrent use. From its handshake on, a subscriber and its socket belong to its shard alone, so
+// that no frame is ever torn and nothing is locked. A subscriber owns no goroutine: readiness comes from one epoll
+// instance a shard. Where a connection cannot do without (TLS, other systems than Linux), goroutines move its bytes,
+// and no more.
 package delivery
 
 import (
@@ -20,6 +21,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gorilla/websocket"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rotki/notification-bridge/bridge/journal"
@@ -50,7 +52,10 @@ type Config struct {
 	WriteTimeout time.Duration
 	// CloseTimeout is how long a closing handshake may take; 5 s by default.
 	CloseTimeout time.Duration
-	// SendBuffer bounds what the kernel buffers per connection (SO_SNDBUF), in bytes; 32 KiB by default.
+	// CompressFrom is from how many bytes on a message is compressed for clients that negotiate permessage-deflate; 1 KiB
+	// by default. Negative: none, and nothing is negotiated.
+	CompressFrom int
+	// SendBuffer bounds what the kernel buffers per connection (SO_SNDBUF), in bytes; 128 KiB by default.
 	SendBuffer int
 	// Shards is how many goroutines write; GOMAXPROCS by default.
 	Shards int
@@ -73,8 +78,11 @@ func (c Config) withDefaults() Config {
 	if c.CloseTimeout == 0 {
 		c.CloseTimeout = 5 * time.Second
 	}
+	if c.CompressFrom == 0 {
+		c.CompressFrom = 1 << 10
+	}
 	if c.SendBuffer == 0 {
-		c.SendBuffer = 32 << 10
+		c.SendBuffer = 128 << 10
 	}
 	if c.Shards == 0 {
 		c.Shards = runtime.GOMAXPROCS(0)
@@ -91,27 +99,34 @@ func (c Config) withDefaults() Config {
 // Engine delivers a journal to websocket connections. It is an http.Handler for their handshakes.
 type Engine struct {
 	config   Config
+	start    time.Time
 	origins  origins
 	metrics  *metrics
 	audience audience
-	poller   *poller
+	framer   framer
+	upgrader websocket.Upgrader
+	deflater websocket.Upgrader // for clients with permessage-deflate
 	shards   []*shard
+	received func(*subscriber, received) // gets clients' messages; nil, but in tests: they mean nothing
 
 	mu         sync.Mutex
 	refuse     bool // no more handshakes: draining, or stopped
 	joined     uint64
-	live       map[*subscriber]struct{} // whose reader has not ended
-	handshakes sync.WaitGroup           // admitted, and not yet with a shard
-	readers    sync.WaitGroup
+	handshakes sync.WaitGroup // admitted, and not yet with a shard
+	sockets    sync.WaitGroup // with a shard, and not yet closed
+	pumps      tasks
 }
 
 // New returns an engine. It accepts connections at once, and delivers to them once Run is called.
 func New(config Config) *Engine {
 	config = config.withDefaults()
 	e := &Engine{
-		config:  config,
-		origins: newOrigins(config.AllowedOrigins),
-		live:    make(map[*subscriber]struct{}),
+		config:   config,
+		start:    time.Now(),
+		origins:  newOrigins(config.AllowedOrigins),
+		framer:   framer{compressFrom: config.CompressFrom},
+		upgrader: newUpgrader(false),
+		deflater: newUpgrader(true),
 	}
 	e.metrics = newMetrics(config.Registerer, e)
 	for range config.Shards {
@@ -123,13 +138,17 @@ func New(config Config) *Engine {
 // Run delivers until ctx is done, then ends the connections that are left and returns when all its goroutines have.
 // It must be called once. An error says what the system refused to begin with.
 func (e *Engine) Run(ctx context.Context) error {
-	poller, err := newPoller()
-	if err != nil {
-		return err
-	}
-	e.poller = poller
 	var polling, shards sync.WaitGroup
-	polling.Go(e.poller.run)
+	defer polling.Wait()
+	for _, s := range e.shards {
+		poller, err := newPoller()
+		if err != nil {
+			return err
+		}
+		defer poller.close()
+		s.poller = poller
+		polling.Go(func() { poller.watch(s.rouse) })
+	}
 	for _, s := range e.shards {
 		shards.Go(func() { s.run(ctx) })
 	}
@@ -142,17 +161,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	for _, s := range e.shards {
 		s.endAll(Shutdown)
 	}
-	e.mu.Lock()
-	for s := range e.live {
-		_ = s.conn.Close() // some may be waiting for their peer to close first
-	}
-	e.mu.Unlock()
-	e.readers.Wait()
-	for _, s := range e.shards {
-		s.writer.wait()
-	}
-	e.poller.close()
-	polling.Wait()
+	e.pumps.Wait()
 	return nil
 }
 
@@ -167,10 +176,7 @@ func (e *Engine) Drain(ctx context.Context, spread time.Duration) {
 	e.mu.Unlock()
 	e.handshakes.Wait()
 	for _, s := range e.shards {
-		s.mu.Lock()
-		s.drain = &spread
-		s.mu.Unlock()
-		s.rouse()
+		s.post(func() { s.drain(spread) })
 	}
 	e.audience.awaitEmpty(ctx)
 	// A socket that is closed first drops what its peer has not taken yet as soon as the peer says a word.
@@ -178,7 +184,7 @@ func (e *Engine) Drain(ctx context.Context, spread time.Duration) {
 	defer cancel()
 	parted := make(chan struct{})
 	go func() {
-		e.readers.Wait()
+		e.sockets.Wait()
 		close(parted)
 	}()
 	select {
@@ -221,15 +227,7 @@ func (e *Engine) dismiss(s *subscriber) {
 
 // welcome hands a subscriber whose handshake was answered to its shard.
 func (e *Engine) welcome(s *subscriber) {
-	e.mu.Lock()
-	e.live[s] = struct{}{}
-	e.mu.Unlock()
-	s.shard.post(s, func(m *mailbox) { m.joined = true }) // before the reader can post that it is gone
-	e.readers.Go(func() {
-		s.read()
-		e.mu.Lock()
-		delete(e.live, s)
-		e.mu.Unlock()
-	})
+	e.sockets.Add(1)
+	s.shard.post(func() { s.shard.add(s) })
 	e.handshakes.Done()
 }

@@ -1,10 +1,33 @@
 package delivery
 
+// NewEcho returns an engine that sends every message back to the client that it came from, over the connection code of
+// every other, for checks of the protocol.
+func NewEcho(config Config) *Engine {
+	e := New(config)
+	e.received = func(sub *subscriber, r received) {
+		frame := appendFrame(nil, r.opcode, r.payload)
+		if sub.deflate {
+			frame = e.framer.compressed(frame)
+		}
+		c := sub.owe()
+		c.writing = append(c.writing, frame...) // nothing is published here, so that no frame is ever half written
+	}
+	return e
+}
+
 // Expel ends every connection with a clean 1008, as for those who may not be here.
 func (e *Engine) Expel() {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for s := range e.live {
-		s.shard.post(s, func(m *mailbox) { m.gone, m.close = &NotAllowed, closeFrame(NotAllowed.Code) })
+	for _, s := range e.shards {
+		s.post(func() {
+			for _, members := range []*roster{&s.able, &s.blocked} {
+				members.each(func(sub *subscriber) { s.end(sub, &NotAllowed) })
+			}
+		})
 	}
+}
+
+// HoldCompressor stops all compression until the function that it returns is called.
+func (e *Engine) HoldCompressor() (release func()) {
+	e.framer.compressor.mu.Lock()
+	return e.framer.compressor.mu.Unlock
 }

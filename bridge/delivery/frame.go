@@ -9,36 +9,60 @@ import (
 	"github.com/rotki/notification-bridge/bridge/journal"
 )
 
-// form is how a record is written for a subscriber. Each is made at most once per record.
-type form int
+// form is how a record is written for a subscriber, as a set of bits. Each is made once per record, at the most.
+type form uint8
 
 const (
-	jsonData   form = iota // data is a JSON value
-	stringData             // data is a string that holds JSON
-	forms
+	jsonData   form = 0      // data is a JSON value
+	stringData form = 1 << 0 // data is a string that holds JSON
+	deflated   form = 1 << 1 // compressed, where that pays
+	forms           = 1 << 2
 )
 
 // A journal must keep every form with its record.
 var _ [journal.Variants - forms]struct{}
 
+// framer turns records into websocket frames. It is safe for concurrent use.
+type framer struct {
+	compressFrom int // from how many bytes on a message is compressed
+	compressor   compressor
+}
+
 // frame returns the record as a websocket frame.
-func (f form) frame(r *journal.Record) []byte {
-	return r.Variant(int(f), func(r *journal.Record) []byte {
+func (f *framer) frame(form form, r *journal.Record) []byte {
+	if form&deflated != 0 {
+		plain := f.frame(form&^deflated, r)
+		return r.Variant(int(form), func(*journal.Record) []byte { return f.compressed(plain) })
+	}
+	return r.Variant(int(form), func(r *journal.Record) []byte {
 		env := envelope.Envelope{Type: r.Type, Data: r.Data}
-		if f == stringData {
+		if form&stringData != 0 {
 			return appendFrame(nil, websocket.TextMessage, env.AppendStringData(nil))
 		}
 		return appendFrame(nil, websocket.TextMessage, env.AppendJSON(nil))
 	})
 }
 
+// compressed returns a frame with its message compressed, or as it is where that is shorter (RFC 7692 §6 leaves the
+// choice open for each message).
+func (f *framer) compressed(frame []byte) []byte {
+	message := framePayload(frame)
+	if len(message) < f.compressFrom {
+		return frame
+	}
+	payload := f.compressor.deflate(message)
+	if packed := appendFrame(nil, int(frame[0]&opcodeBits)|compressedBit, payload); len(packed) < len(frame) {
+		return packed
+	}
+	return frame
+}
+
 // appendFrame appends a final, unmasked frame (RFC 6455 §5.2).
 func appendFrame(dst []byte, opcode int, payload []byte) []byte {
-	const final = 0x80
 	if dst == nil {
 		dst = make([]byte, 0, 10+len(payload))
 	}
-	dst = append(dst, final|byte(opcode))
+	dst = append(dst, finalBit|byte(opcode))
 	switch n := len(payload); {
 	case n < 126:
 		dst = append(dst, byte(n))
@@ -50,5 +74,13 @@ func appendFrame(dst []byte, opcode int, payload []byte) []byte {
 	return append(dst, payload...)
 }
 
-// opcode returns what kind of frame p begins with.
-func opcode(p []byte) int { return int(p[0] & 0x0f) }
+// framePayload returns the payload of a frame that appendFrame made.
+func framePayload(frame []byte) []byte {
+	switch frame[1] {
+	case 126:
+		return frame[4:]
+	case 127:
+		return frame[10:]
+	}
+	return frame[2:]
+}

@@ -3,88 +3,113 @@
 package delivery
 
 import (
-	"errors"
 	"fmt"
 	"os"
-	"sync"
-	"syscall"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
 )
 
-// poller tells shards when a full socket has room again. It is an epoll instance that itself waits in the Go
-// runtime's, so that neither a blocked subscriber nor the poller holds a thread.
+// poller tells a shard which of its TCP sockets have become ready: something came, or a full one has room again. It is
+// an epoll instance that itself waits in Go's runtime, so that waiting holds no thread. All but watch belongs to the
+// shard.
 type poller struct {
-	epoll int
-	file  *os.File
-
-	mu      sync.Mutex
-	waiting map[int32]*subscriber // by file descriptor
+	epoll   int
+	file    *os.File
+	ready   atomic.Bool // the kernel has something to tell
+	events  []unix.EpollEvent
+	sockets []*subscriber // by file descriptor
 }
 
 func newPoller() (*poller, error) {
-	fd, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
+	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("create an epoll instance: %w", err)
 	}
-	if err := syscall.SetNonblock(fd, true); err != nil {
+	if err := unix.SetNonblock(fd, true); err != nil {
 		return nil, fmt.Errorf("create an epoll instance: %w", err)
 	}
-	return &poller{epoll: fd, file: os.NewFile(uintptr(fd), "epoll"), waiting: make(map[int32]*subscriber)}, nil
+	return &poller{epoll: fd, file: os.NewFile(uintptr(fd), "epoll"), events: make([]unix.EpollEvent, 256)}, nil
 }
 
-// await has the subscriber's shard told, once, when its socket can be written to.
-func (p *poller) await(sub *subscriber) error {
-	fd := int32(sub.socket.fd)
-	p.mu.Lock()
-	p.waiting[fd] = sub
-	p.mu.Unlock()
-	event := syscall.EpollEvent{Events: syscall.EPOLLOUT | syscall.EPOLLONESHOT, Fd: fd}
-	var ctl error
-	// Control keeps the descriptor from being closed, and its number reused, meanwhile.
-	err := sub.socket.raw.Control(func(fd uintptr) {
-		ctl = syscall.EpollCtl(p.epoll, syscall.EPOLL_CTL_MOD, int(fd), &event)
-		if errors.Is(ctl, syscall.ENOENT) {
-			ctl = syscall.EpollCtl(p.epoll, syscall.EPOLL_CTL_ADD, int(fd), &event)
-		}
-	})
-	return errors.Join(err, ctl)
-}
-
-// forget takes back await. Closing the socket takes it out of the epoll instance.
-func (p *poller) forget(sub *subscriber) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.waiting[int32(sub.socket.fd)] == sub {
-		delete(p.waiting, int32(sub.socket.fd))
-	}
-}
-
-// run tells the shards until close is called.
-func (p *poller) run() {
+// watch calls rouse whenever the kernel has something to tell, until close is called.
+func (p *poller) watch(rouse func()) {
 	raw, err := p.file.SyscallConn()
 	if err != nil {
 		return
 	}
-	events := make([]syscall.EpollEvent, 128)
+	// Go's runtime calls the function at every event; each must be passed on, and none is what it waits for.
+	_ = raw.Read(func(uintptr) bool {
+		p.ready.Store(true)
+		rouse()
+		return false
+	})
+}
+
+// Events are edges: each is told once, so that no system call takes back what was told.
+const (
+	inputEvents = unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET
+	allEvents   = inputEvents | unix.EPOLLOUT
+)
+
+// add has it told when something comes for the subscriber's socket, or has come already.
+func (p *poller) add(sub *subscriber) error {
+	s, ok := sub.socket.(*tcpSocket)
+	if !ok {
+		return nil
+	}
+	if s.fd >= len(p.sockets) {
+		p.sockets = append(p.sockets, make([]*subscriber, s.fd+1-len(p.sockets))...)
+	}
+	p.sockets[s.fd] = sub
+	return p.control(unix.EPOLL_CTL_ADD, s, inputEvents)
+}
+
+// awaitRoom has it told, too, when the socket can be written to, from now on: most never fill theirs.
+func (p *poller) awaitRoom(sub *subscriber) error {
+	s, ok := sub.socket.(*tcpSocket)
+	if !ok || s.awaitsRoom {
+		return nil
+	}
+	s.awaitsRoom = true
+	return p.control(unix.EPOLL_CTL_MOD, s, allEvents)
+}
+
+func (p *poller) control(operation int, s *tcpSocket, events uint32) error {
+	if err := unix.EpollCtl(p.epoll, operation, s.fd, &unix.EpollEvent{Events: events, Fd: int32(s.fd)}); err != nil {
+		return fmt.Errorf("watch a connection: %w", err)
+	}
+	return nil
+}
+
+// remove forgets a subscriber. Closing its socket takes that out of the epoll instance.
+func (p *poller) remove(sub *subscriber) {
+	if s, ok := sub.socket.(*tcpSocket); ok && s.fd < len(p.sockets) {
+		p.sockets[s.fd] = nil
+	}
+}
+
+// each calls f with every subscriber whose socket has become ready since, and with whether it can be read from, and
+// written to.
+func (p *poller) each(f func(sub *subscriber, in, out bool)) {
+	if !p.ready.Swap(false) {
+		return
+	}
 	for {
-		n := 0
-		err := raw.Read(func(fd uintptr) bool {
-			n, _ = syscall.EpollWait(int(fd), events, 0)
-			return n > 0
-		})
-		if err != nil {
-			return
+		n, err := unix.EpollWait(p.epoll, p.events, 0)
+		if err == unix.EINTR {
+			continue
 		}
-		for _, event := range events[:n] {
-			p.mu.Lock()
-			sub := p.waiting[event.Fd]
-			delete(p.waiting, event.Fd)
-			p.mu.Unlock()
-			if sub != nil {
-				sub.shard.post(sub, func(m *mailbox) { m.writable = true })
+		for _, event := range p.events[:max(n, 0)] {
+			if sub := p.sockets[event.Fd]; sub != nil {
+				f(sub, event.Events&^unix.EPOLLOUT != 0, event.Events&unix.EPOLLOUT != 0)
 			}
+		}
+		if n < len(p.events) {
+			return
 		}
 	}
 }
 
-// close ends run.
+// close ends watch.
 func (p *poller) close() { _ = p.file.Close() }

@@ -2,12 +2,10 @@ package delivery_test
 
 import (
 	"bufio"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"io"
 	"net"
-	"strings"
 	"testing"
 	"time"
 
@@ -18,14 +16,16 @@ import (
 )
 
 // TestStalledSubscribersHarmNobody: some never read and fall off the journal's tail; the others get everything.
-func TestStalledSubscribersHarmNobody(t *testing.T) {
-	s := serve(t, delivery.Config{SendBuffer: 1}, journal.MemoryConfig{Messages: 100})
+func TestStalledSubscribersHarmNobody(t *testing.T) { onEveryWire(t, testStalledSubscribersHarmNobody) }
+
+func testStalledSubscribersHarmNobody(t *testing.T, w wire) {
+	s := serveOn(t, w, delivery.Config{SendBuffer: 1}, journal.MemoryConfig{Messages: 100})
 	var stalled []*websocket.Conn
 	for i := range 6 {
 		stalled = append(stalled, s.dialSlow(t, []string{"", "?close=codes"}[i%2]))
 	}
 	healthy := s.dial(t, "")
-	data := `"` + strings.Repeat("x", 1000) + `"`
+	data := `"` + digits(1000) + `"`
 	const n = 2000
 	for range n {
 		s.publish(t, "legacy", data)
@@ -45,10 +45,13 @@ func TestStalledSubscribersHarmNobody(t *testing.T) {
 	}
 }
 
-func TestWriteTimeout(t *testing.T) {
-	s := serve(t, delivery.Config{SendBuffer: 1, WriteTimeout: time.Second}, journal.MemoryConfig{})
+func TestWriteTimeout(t *testing.T) { onEveryWire(t, testWriteTimeout) }
+
+func testWriteTimeout(t *testing.T, w wire) {
+	t.Parallel() // it mostly waits
+	s := serveOn(t, w, delivery.Config{SendBuffer: 1, WriteTimeout: time.Second}, journal.MemoryConfig{})
 	stalled, healthy := s.dialSlow(t, ""), s.dial(t, "")
-	data := `"` + strings.Repeat("x", 1<<20) + `"`
+	data := `"` + digits(1<<20) + `"`
 	s.publish(t, "legacy", data)
 	s.publish(t, "legacy", data)
 	if got := receive(t, healthy); len(got) < 1<<20 {
@@ -67,35 +70,25 @@ func frames(t *testing.T, conn net.Conn) (opcodes []int, lengths []int) {
 	_ = conn.SetReadDeadline(time.Now().Add(patience))
 	r := bufio.NewReader(conn)
 	for {
-		var head [2]byte
-		if _, err := io.ReadFull(r, head[:]); err != nil {
+		f, err := readFrame(r)
+		if err != nil {
 			if !errors.Is(err, io.EOF) {
 				t.Errorf("it ended with %v", err)
 			}
 			return opcodes, lengths
 		}
-		length := int64(head[1])
-		switch length {
-		case 126:
-			var n uint16
-			_ = binary.Read(r, binary.BigEndian, &n)
-			length = int64(n)
-		case 127:
-			_ = binary.Read(r, binary.BigEndian, &length)
+		text, err := f.message()
+		if err != nil || f.opcode == websocket.TextMessage && !json.Valid([]byte(text)) {
+			t.Fatalf("something stands inside a frame of %d bytes: %v", len(f.payload), err)
 		}
-		payload := make([]byte, length)
-		if _, err := io.ReadFull(r, payload); err != nil {
-			t.Fatalf("a frame of %d bytes is torn: %v", length, err)
-		}
-		if head[0] == 0x81 && (!json.Valid(payload)) {
-			t.Fatalf("something stands inside a frame of %d bytes", length)
-		}
-		opcodes, lengths = append(opcodes, int(head[0]&0x0f)), append(lengths, int(length))
+		opcodes, lengths = append(opcodes, f.opcode), append(lengths, len(f.payload))
 	}
 }
 
 // TestCloseWaitsForTheFrame: a close frame never stands inside another, whoever closes.
-func TestCloseWaitsForTheFrame(t *testing.T) {
+func TestCloseWaitsForTheFrame(t *testing.T) { onEveryWire(t, testCloseWaitsForTheFrame) }
+
+func testCloseWaitsForTheFrame(t *testing.T, w wire) {
 	for _, tc := range []struct {
 		name string
 		end  func(*served, *websocket.Conn)
@@ -104,16 +97,16 @@ func TestCloseWaitsForTheFrame(t *testing.T) {
 			_ = conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(1000, ""), time.Now().Add(patience))
 		}},
 		{"the client breaks the protocol", func(_ *served, conn *websocket.Conn) {
-			_, _ = conn.NetConn().Write([]byte{0xc1, 0x80, 0, 0, 0, 0})
+			_, _ = conn.NetConn().Write([]byte{0xa1, 0x80, 0, 0, 0, 0})
 		}},
 		{"the bridge closes", func(s *served, _ *websocket.Conn) { s.Expel() }},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			s := serve(t, delivery.Config{SendBuffer: 1}, journal.MemoryConfig{})
+			s := serveOn(t, w, delivery.Config{SendBuffer: 1}, journal.MemoryConfig{})
 			conn := s.dialSlow(t, "")
 			_ = conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(patience))
 			for range 3 {
-				s.publish(t, "legacy", `"`+strings.Repeat("x", 400_000)+`"`)
+				s.publish(t, "legacy", `"`+digits(400_000)+`"`)
 			}
 			await(t, "it is blocked", func() bool { return s.metric(t, "bridge_blocked_writes_total", "") > 0 })
 			tc.end(s, conn)
@@ -128,9 +121,18 @@ func TestCloseWaitsForTheFrame(t *testing.T) {
 
 // TestSlowReaderIsAlive: as long as a full socket takes bytes, its peer is alive, though a pong is far away.
 func TestSlowReaderIsAlive(t *testing.T) {
-	s := serve(t, delivery.Config{SendBuffer: 1, PingInterval: time.Second, WriteTimeout: patience}, journal.MemoryConfig{})
+	for _, w := range []wire{{}, {tls: true}} {
+		t.Run(w.String(), func(t *testing.T) {
+			t.Parallel()
+			testSlowReaderIsAlive(t, w)
+		})
+	}
+}
+
+func testSlowReaderIsAlive(t *testing.T, w wire) {
+	s := serveOn(t, w, delivery.Config{SendBuffer: 1, PingInterval: time.Second, WriteTimeout: patience}, journal.MemoryConfig{})
 	conn := s.dialSlow(t, "").NetConn()
-	s.publish(t, "legacy", `"`+strings.Repeat("x", 1<<20)+`"`)
+	s.publish(t, "legacy", `"`+digits(1<<20)+`"`)
 	slowly := time.NewTicker(300 * time.Millisecond)
 	defer slowly.Stop()
 	for range 16 { // well beyond the two pings that a silent peer is given
@@ -146,11 +148,13 @@ func TestSlowReaderIsAlive(t *testing.T) {
 }
 
 // TestDrainedMayTalk: what a client says while the last frames are on their way to it costs it none of them.
-func TestDrainedMayTalk(t *testing.T) {
-	s := serve(t, delivery.Config{SendBuffer: 64 << 10}, journal.MemoryConfig{})
+func TestDrainedMayTalk(t *testing.T) { onEveryWire(t, testDrainedMayTalk) }
+
+func testDrainedMayTalk(t *testing.T, w wire) {
+	s := serveOn(t, w, delivery.Config{SendBuffer: 64 << 10}, journal.MemoryConfig{})
 	conn := s.dialSlow(t, "")
 	const n = 12
-	data := `"` + strings.Repeat("x", 2_000) + `"`
+	data := `"` + digits(2_000) + `"`
 	for range n {
 		s.publish(t, "legacy", data)
 	}

@@ -3,78 +3,89 @@
 package delivery
 
 import (
-	"errors"
+	"fmt"
+	"io"
 	"net"
-	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
 )
 
-// socket is a TCP connection that can be written to without blocking.
-type socket struct {
-	raw syscall.RawConn
-	fd  int // its number for the poller; never used for I/O
-}
-
-func newSocket(conn net.Conn) (socket, error) {
-	holder, ok := conn.(syscall.Conn)
+// newSocket takes over a connection whose handshake is done. Plain TCP leaves Go's runtime and is the shard's alone:
+// neither a goroutine nor a lock lies between the shard and the kernel, and what the runtime keeps for a connection is
+// let go. ready is called, from any goroutine, when a connection that is not plain TCP can be read or written to again.
+func newSocket(conn net.Conn, ready func(), tasks *tasks) (socket, error) {
+	tcp, ok := conn.(*net.TCPConn)
 	if !ok {
-		return socket{}, errors.New("the connection has no file descriptor")
+		return newPump(conn, ready, tasks), nil
 	}
-	raw, err := holder.SyscallConn()
+	raw, err := tcp.SyscallConn()
 	if err != nil {
-		return socket{}, err
+		return nil, err
 	}
-	s := socket{raw: raw}
-	err = raw.Control(func(fd uintptr) { s.fd = int(fd) })
-	return s, err
+	s := new(tcpSocket)
+	var duplicate error
+	err = raw.Control(func(fd uintptr) {
+		s.fd, duplicate = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0)
+	})
+	if err == nil {
+		err = duplicate
+	}
+	if err != nil {
+		return nil, fmt.Errorf("take over the connection: %w", err)
+	}
+	_ = tcp.Close()
+	return s, nil
 }
 
 // sendBufferSetting returns the SO_SNDBUF with which the kernel buffers so many bytes: it doubles what it is told
 // (socket(7)).
 func sendBufferSetting(bytes int) int { return max(1, bytes/2) }
 
-// socketWriter writes to sockets. It holds what a write needs, so that none allocates; use it from one goroutine.
-type socketWriter struct {
-	call *writeCall
+// tcpSocket is a TCP connection outside Go's runtime. Its file descriptor does not block.
+type tcpSocket struct {
+	fd         int
+	awaitsRoom bool // the poller tells when there is room
 }
 
-type writeCall struct {
-	p    []byte
-	n    int
-	err  error
-	once func(fd uintptr) bool
-}
-
-func newSocketWriter() socketWriter {
-	call := new(writeCall)
-	call.once = func(fd uintptr) bool {
-		for {
-			call.n, call.err = syscall.Write(int(fd), call.p)
-			if call.err != syscall.EINTR {
-				return true // done, whatever came of it: RawConn must not wait
-			}
+func (s *tcpSocket) write(p []byte) (int, error) {
+	for {
+		// The raw form tells Go's scheduler nothing: the call does not block.
+		n, _, err := unix.RawSyscall(unix.SYS_WRITE, uintptr(s.fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
+		switch err {
+		case 0:
+			return int(n), nil
+		case unix.EAGAIN:
+			return 0, nil
+		case unix.EINTR:
+		default:
+			return 0, err
 		}
 	}
-	return socketWriter{call: call}
 }
 
-// wait has nothing to wait for: no write blocks.
-func (w socketWriter) wait() {}
-
-// flushed reports whether all that write took is with the kernel, as it always is here.
-func (w socketWriter) flushed(socket) bool { return true }
-
-// write takes as much of p as the socket has room for: n < len(p) without an error means that it is full.
-func (w socketWriter) write(s socket, p []byte) (int, error) {
-	w.call.p = p
-	err := s.raw.Write(w.call.once)
-	w.call.p = nil
-	switch {
-	case err != nil:
-		return 0, err
-	case w.call.err == syscall.EAGAIN:
-		return 0, nil
-	case w.call.err != nil:
-		return 0, w.call.err
+func (s *tcpSocket) read(p []byte) (int, error) {
+	for {
+		n, err := unix.Read(s.fd, p)
+		switch {
+		case err == nil && n == 0:
+			return 0, io.EOF
+		case err == nil:
+			return n, nil
+		case err == unix.EAGAIN:
+			return 0, nil
+		case err != unix.EINTR:
+			return 0, err
+		}
 	}
-	return w.call.n, nil
 }
+
+func (s *tcpSocket) flushed() bool { return true }
+
+func (s *tcpSocket) shut() { _ = unix.Shutdown(s.fd, unix.SHUT_WR) }
+
+func (s *tcpSocket) abort() {
+	_ = unix.SetsockoptLinger(s.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+}
+
+func (s *tcpSocket) close() { _ = unix.Close(s.fd) }

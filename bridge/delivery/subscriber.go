@@ -1,109 +1,104 @@
 package delivery
 
 import (
-	"errors"
-	"io"
+	"net/netip"
 	"sync/atomic"
 	"time"
-	"unicode/utf8"
-
-	"github.com/gorilla/websocket"
 )
 
-// maxClientMessage is the largest message a client may send, in bytes. None means anything to the bridge.
-const maxClientMessage = 4 << 10
+// instant is a time, as how long after the engine's start it was.
+type instant time.Duration
 
-// subscriber is one websocket connection.
+// subscriber is one websocket connection. There may be very many: it holds what they all need, and no buffer. All but
+// what the handshake sets is owned by the shard.
 type subscriber struct {
-	conn       *connection
-	socket     socket
-	ws         *websocket.Conn
-	form       form
-	filter     *filter
-	closeCodes bool
-	shard      *shard
-	heard      atomic.Bool   // something came from the peer since the last ping
-	released   chan struct{} // closed by the shard when it will write no more
-	farewell   []byte        // the close frame with which gorilla answers; owned by the reader
+	// What a walk looks at lies together.
 
-	// Owned by the shard.
-	slot     int       // index in shard.subscribers
-	next     uint64    // the cursor: the record to be written next
-	offset   int       // how many bytes of its frame are written
-	control  []byte    // what is left of control frames; only ever begun between two frames
-	goodbye  []byte    // a close frame that is due when the frame before it is whole
-	mail     bool      // a pong may be in the mailbox
-	ping     bool      // a ping is due
-	blocked  bool      // the socket takes no more; the poller will tell
-	progress time.Time // since when it has taken nothing, while it is blocked
-	pingAt   time.Time
-	missed   int         // pings without a sign of life since
-	ending   *Disconnect // set once a close frame is due, after which nothing is written
-	endAt    time.Time   // until when the close frame must be written; while draining, when to end
-	ended    bool
+	next       uint64      // the cursor: the record to be written next
+	offset     int         // how many bytes of its frame are written
+	socket     socket      // set by the handshake
+	filter     *filter     // set by the handshake
+	controls   *controls   // what is to be written beside notifications; nil for nothing
+	ending     *Disconnect // set once a close frame is due, after which nothing else is written
+	form       form        // set by the handshake
+	closeCodes bool        // set by the handshake: close=codes
+	deflate    bool        // set by the handshake: permessage-deflate was negotiated
+	blocked    bool        // the socket takes no more; the shard will be told
+	ended      bool        // nothing more is written
+	heard      bool        // something came from the peer since the last ping
+	eof        bool        // the peer has ended its side
+	early      bool        // its socket was ready before the shard had taken it in
+	missed     uint8       // pings in a row since when nothing came
 
-	mailbox mailbox // guarded by shard.mu
+	shard     *shard         // set by the handshake
+	peer      netip.AddrPort // set by the handshake
+	queued    atomic.Bool    // that its socket is ready is in the shard's inbox
+	roster    *roster        // where the shard has it
+	slot      int            // index there
+	inbound   *inbound       // what has come of a message that is not whole; nil between two
+	progress  instant        // since when the socket has taken nothing, while it is blocked
+	pingAt    instant
+	endAt     instant // until when the close frame must be written, or the peer close; while draining, when to end
+	discarded int     // bytes that were thrown away after the end
 }
 
-// mailbox is what others leave for a shard to see to. It does not grow, whatever the peer does.
-type mailbox struct {
-	queued   bool // in shard.inbox
-	joined   bool
-	writable bool
-	pong     []byte
-	gone     *Disconnect // the reader has ended, and why
-	close    []byte      // the close frame that is due to the peer then
+// controls are the control frames that are due to a subscriber. They are only ever begun between two notifications.
+type controls struct {
+	writing []byte // what is left of those that are being written
+	pong    []byte
+	ping    bool
+	goodbye []byte // a close frame, the last that is written
 }
 
-// read takes in and ignores what the client sends, until the connection ends. Whoever ends it, read closes it.
-func (s *subscriber) read() {
-	err := s.readMessages()
-	switch {
-	case errors.Is(err, errInvalidUTF8):
-		s.farewell = closeFrame(websocket.CloseInvalidFramePayloadData)
-	case errors.Is(err, websocket.ErrReadLimit) && s.farewell == nil:
-		s.farewell = closeFrame(websocket.CloseMessageTooBig) // gorilla sends none for a length beyond 63 bits
+// owe returns the subscriber's controls, to add to them.
+func (s *subscriber) owe() *controls {
+	if s.controls == nil {
+		s.controls = new(controls)
 	}
-	reason := &ConnectionLost // gorilla reports that as a CloseError too
-	if s.farewell != nil {
-		reason = &ProtocolError
-		if closed := (*websocket.CloseError)(nil); errors.As(err, &closed) {
-			reason = &ClientClosed
+	return s.controls
+}
+
+// wake has the shard look at a socket that may be able to read or write again. It may be called from any goroutine.
+func (s *subscriber) wake() {
+	if s.queued.Swap(true) {
+		return
+	}
+	s.shard.post(func() {
+		s.queued.Store(false)
+		if s.roster != nil {
+			s.shard.ready(s, true, true)
+		} else {
+			s.early = true
 		}
-	}
-	s.shard.post(s, func(m *mailbox) { m.gone, m.close = reason, s.farewell })
-	<-s.released
-	// Closing with unread input would reset the connection, and the peer could lose what is on its way to it. The
-	// shard has set the deadline.
-	_, _ = io.Copy(io.Discard, io.LimitReader(s.conn, 1<<20))
-	_ = s.conn.Close()
-}
-
-var errInvalidUTF8 = errors.New("a text message is not UTF-8")
-
-// readMessages returns why reading ended. gorilla/websocket checks the protocol, and answers pings, closes and
-// errors through connection.Write.
-func (s *subscriber) readMessages() error {
-	s.ws.SetReadLimit(maxClientMessage)
-	s.ws.SetPongHandler(func(string) error {
-		s.heard.Store(true)
-		return nil
 	})
-	for {
-		kind, r, err := s.ws.NextReader()
-		if err != nil {
-			return err
-		}
-		s.heard.Store(true)
-		if kind != websocket.TextMessage {
-			continue // NextReader passes over what was not read
-		}
-		text, err := io.ReadAll(r) // at most maxClientMessage
-		if err != nil {
-			return err
-		}
-		if !utf8.Valid(text) {
-			return errInvalidUTF8
-		}
+}
+
+// roster is a set of a shard's subscribers. Each is in one at a time.
+type roster []*subscriber
+
+// move puts a subscriber into the roster, out of the one that it is in.
+func (r *roster) move(sub *subscriber) {
+	sub.leave()
+	sub.roster, sub.slot = r, len(*r)
+	*r = append(*r, sub)
+}
+
+// leave takes a subscriber out of its roster. The last one there takes its slot.
+func (s *subscriber) leave() {
+	if s.roster == nil {
+		return
+	}
+	members := *s.roster
+	last := members[len(members)-1]
+	members[s.slot], last.slot = last, s.slot
+	members[len(members)-1] = nil
+	*s.roster = members[:len(members)-1]
+	s.roster = nil
+}
+
+// each calls f with every member, at the last first, so that f may move the one that it is called with.
+func (r *roster) each(f func(*subscriber)) {
+	for i := len(*r) - 1; i >= 0; i-- {
+		f((*r)[i])
 	}
 }

@@ -13,6 +13,7 @@ package journal
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -89,19 +90,23 @@ type Record struct {
 	Data       []byte
 	Recipients []string
 
+	building sync.Mutex
 	variants [Variants]atomic.Pointer[[]byte]
 }
 
-// Variant returns the form number i of the record, such as a ready websocket frame. It is built at the first call
-// and kept with the record, so that its cost does not grow with the number of readers.
+// Variant returns the form number i of the record, such as a ready websocket frame. It is built once, by the first who
+// asks for it, and kept with the record, so that its cost does not grow with the number of readers. build must not call
+// Variant.
 func (r *Record) Variant(i int, build func(*Record) []byte) []byte {
 	if form := r.variants[i].Load(); form != nil {
 		return *form
 	}
-	form := build(r)
-	// Two readers may build it at once; all go on with the one that was kept.
-	if !r.variants[i].CompareAndSwap(nil, &form) {
-		return *r.variants[i].Load()
+	r.building.Lock()
+	defer r.building.Unlock()
+	if form := r.variants[i].Load(); form != nil {
+		return *form
 	}
+	form := build(r)
+	r.variants[i].Store(&form)
 	return form
 }

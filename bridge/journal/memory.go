@@ -76,10 +76,11 @@ func NewMemory(config MemoryConfig) *Memory {
 // recordOverhead is about what a record costs beside its bytes: the struct, its slot in the ring, its variants.
 const recordOverhead = 256
 
-// cost counts the data four times, since a record keeps its frames too: one with the data as it is, and, as soon as a
-// client asks for it, one with the data in a string, in which every byte may need an escape.
+// cost counts the data seven times, since a record keeps its frames too: one with the data as it is, and, as soon as a
+// client asks for it, one with the data in a string, in which every byte may need an escape, and of each one that is
+// compressed, which is shorter.
 func cost(e *Entry) int {
-	n := recordOverhead + len(e.Type) + 4*len(e.Data)
+	n := recordOverhead + len(e.Type) + 7*len(e.Data)
 	for _, recipient := range e.Recipients {
 		n += 16 + len(recipient)
 	}
