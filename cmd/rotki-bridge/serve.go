@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -31,7 +32,9 @@ type serveCommand struct {
 	DrainTimeout    time.Duration `default:"10s" help:"How long stopping may take at the most."`
 	PingInterval    time.Duration `default:"30s" help:"Time between websocket pings; a peer silent for two is dropped."`
 	WriteTimeout    time.Duration `default:"30s" help:"How long a subscriber's socket may take no byte."`
-	SendBuffer      int           `default:"32768" help:"Bytes that the kernel buffers per subscriber."`
+	Compression     bool          `default:"true" negatable:"" help:"Offer permessage-deflate to subscribers."`
+	CompressFrom    int           `default:"1024" help:"Notifications of so many bytes are compressed."`
+	SendBuffer      int           `default:"131072" help:"Bytes that the kernel buffers per subscriber."`
 	MaxMessageBytes int           `default:"1048576" help:"Largest publish request that is accepted, in bytes."`
 
 	JournalMessages int           `default:"65536" help:"Notifications that the journal keeps at the most."`
@@ -83,6 +86,7 @@ func (c *serveCommand) Run(ctx context.Context, command *kong.Context, streams s
 		DrainTimeout:           c.DrainTimeout,
 		PingInterval:           c.PingInterval,
 		WriteTimeout:           c.WriteTimeout,
+		CompressFrom:           c.compressFrom(),
 		SendBuffer:             c.SendBuffer,
 		MaxMessageBytes:        c.MaxMessageBytes,
 		Journal: journal.MemoryConfig{
@@ -100,7 +104,20 @@ func (c *serveCommand) Run(ctx context.Context, command *kong.Context, streams s
 	if c.Contract != "" {
 		defer hangups.each(logger, b.Reload)()
 	}
+	tuning, stopTuning := context.WithCancel(ctx)
+	var tuner sync.WaitGroup
+	tuner.Go(func() { tuneMemory(tuning) })
+	defer tuner.Wait()
+	defer stopTuning()
 	return b.Run(ctx)
+}
+
+// compressFrom returns a bridge's setting for the two flags.
+func (c *serveCommand) compressFrom() int {
+	if !c.Compression {
+		return -1
+	}
+	return c.CompressFrom
 }
 
 func (c *serveCommand) logger(w io.Writer) *slog.Logger {

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"runtime/metrics"
+	"sync"
+	"time"
+)
+
+const (
+	// headroom is how much garbage there may be before it is collected, in bytes, however little memory is in use. A
+	// handshake leaves 15 KB behind, most of it net/http's: a collection every few megabytes, as GOGC=100 has it for a
+	// small heap, made a storm of connections a quarter dearer.
+	headroom = 64 << 20
+	// quietTick is how often the bridge looks whether it is quiet.
+	quietTick = time.Second
+	// quietTicks is for how long it must be.
+	quietTicks = 3
+	// quietBytes is how much may be allocated in a tick that counts as quiet.
+	quietBytes = 256 << 10
+	// worthwhile is how much must have been allocated for it to be worth a collection to give memory back.
+	worthwhile = 8 << 20
+)
+
+// tuneMemory trades memory for processor time while the bridge is busy, and gives the memory back to the system when it
+// is quiet again. Go does the latter by itself over minutes. It leaves alone what GOGC or GOMEMLIMIT say. It ends when
+// ctx is done.
+func tuneMemory(ctx context.Context) {
+	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {
+		return
+	}
+	defer debug.SetGCPercent(debug.SetGCPercent(100))
+	collected := make(chan struct{}, 1)
+	defer notifyCollections(collected)()
+	ticker := time.NewTicker(quietTick)
+	defer ticker.Stop()
+	adjustCollector()
+	quiet, allocated, returned := 0, uint64(0), uint64(0)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-collected:
+			adjustCollector()
+		case <-ticker.C:
+			now := readMetric("/gc/heap/allocs:bytes")
+			if quiet++; now-allocated > quietBytes {
+				quiet = 0
+			}
+			if allocated = now; quiet >= quietTicks && now-returned > worthwhile {
+				debug.FreeOSMemory()
+				returned = now
+			}
+		}
+	}
+}
+
+// adjustCollector sets the next collection for when headroom was allocated, or as much as is in use if that is more.
+func adjustCollector() {
+	live := max(1, readMetric("/gc/heap/live:bytes"))
+	debug.SetGCPercent(int(max(100, 100*headroom/live)))
+}
+
+func readMetric(name string) uint64 {
+	sample := []metrics.Sample{{Name: name}}
+	metrics.Read(sample)
+	return sample[0].Value.Uint64()
+}
+
+// notifyCollections sends to c, without blocking, after each garbage collection, until stop is called.
+func notifyCollections(c chan<- struct{}) (stop func()) {
+	var mu sync.Mutex
+	stopped := false
+	var watch func()
+	watch = func() {
+		// What nothing refers to is found by the next collection.
+		runtime.AddCleanup(new(*int), func(again func()) {
+			mu.Lock()
+			defer mu.Unlock()
+			if stopped {
+				return
+			}
+			select {
+			case c <- struct{}{}:
+			default:
+			}
+			again()
+		}, watch)
+	}
+	watch()
+	return func() {
+		mu.Lock()
+		defer mu.Unlock()
+		stopped = true
+	}
+}
