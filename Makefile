@@ -72,12 +72,18 @@ FUZZ_TIME := 10s
 fuzz: ## Run every fuzz target for FUZZ_TIME
 	@set -e; for package in $$(go list ./...); do \
 		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
-			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZ_TIME) $$package; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZ_TIME) -fuzzminimizetime 20x $$package; \
 		done; \
 	done
 
+# What bench.json holds is what the table is made of. BENCH takes further flags: make bench BENCH='--only storm,idle'.
 .PHONY: bench
-bench: ## Run the benchmarks, in the form that benchstat reads
+bench: build ## Measure the bridge beside servers that do no more than they must (Linux, ten minutes)
+	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/bench
+	bin/bench run --bridge bin/rotki-bridge --json bin/bench.json $(BENCH)
+
+.PHONY: microbench
+microbench: ## Run the Go benchmarks, in the form that benchstat reads
 	go test -run '^$$' -bench . -benchmem ./...
 
 .PHONY: check
@@ -91,7 +97,7 @@ format-check: ## Fail if a Go file is not formatted by gofumpt
 .PHONY: vet
 vet: ## Run go vet, and build for the systems without the Linux code
 	go vet ./...
-	GOOS=darwin go vet ./bridge/... ./client/... ./cmd/rotki-bridge
+	GOOS=darwin go vet ./bridge/... ./client/... ./cmd/rotki-bridge ./cmd/bench
 	GOOS=windows CGO_ENABLED=0 go build -o bin/rotki-bridge.exe ./cmd/rotki-bridge
 
 .PHONY: staticcheck

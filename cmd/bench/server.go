@@ -1,0 +1,151 @@
+//go:build linux
+
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/rotki/notification-bridge/cmd/bench/baseline"
+	"github.com/rotki/notification-bridge/cmd/bench/procfs"
+)
+
+// bridge names the server that is measured, among the baselines' names.
+const bridge = "bridge"
+
+// noPings keeps the bridge's pings out of a measurement.
+const noPings = "--ping-interval=1h"
+
+// server is the bridge or a baseline, in a process of its own.
+type server struct {
+	baseline.Addresses
+	name    string
+	command *exec.Cmd
+	logged  chan struct{} // closed when its log has ended
+	last    []string      // lines of its log; readable once logged is closed
+}
+
+// start runs a server and returns once it listens. It is killed when ctx is done.
+func (l *lab) start(ctx context.Context, name string, flags ...string) (*server, error) {
+	s := &server{name: name, logged: make(chan struct{})}
+	if name == bridge {
+		s.command = exec.CommandContext(ctx, l.bridge, append([]string{
+			"serve", "--log-format=json", "--http-addr=127.0.0.1:0", "--grpc-addr=127.0.0.1:0", "--admin-addr=127.0.0.1:0",
+		}, flags...)...)
+	} else {
+		s.command = exec.CommandContext(ctx, l.self, "baseline", name)
+	}
+	s.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // none outlives this process
+	log, err := s.command.StderrPipe()
+	if err != nil {
+		return nil, fmt.Errorf("start %s: %w", name, err)
+	}
+	if err := s.command.Start(); err != nil {
+		return nil, fmt.Errorf("start %s: %w", name, err)
+	}
+	lines := bufio.NewScanner(log)
+	for s.Websocket == "" && s.GRPC == "" && lines.Scan() {
+		s.keep(lines.Text())
+		_ = json.Unmarshal(lines.Bytes(), &s.Addresses) // other lines do not say where it listens
+	}
+	go func() {
+		defer close(s.logged)
+		for lines.Scan() { // a full pipe would stop the server
+			s.keep(lines.Text())
+		}
+	}()
+	if s.Websocket == "" && s.GRPC == "" {
+		return nil, fmt.Errorf("start %s: it did not say where it listens%s", name, s.kill())
+	}
+	return s, nil
+}
+
+func (s *server) keep(line string) {
+	const kept = 5
+	s.last = append(s.last[max(0, len(s.last)-kept+1):], line)
+}
+
+// kill ends the server and returns its last words, for an error's end.
+func (s *server) kill() string {
+	_ = s.command.Process.Kill()
+	<-s.logged
+	_ = s.command.Wait()
+	if len(s.last) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; the end of the log of %s:\n%s", s.name, strings.Join(s.last, "\n"))
+}
+
+// stop ends the server. An error of what was done with it gets the end of its log.
+func (s *server) stop(err *error) {
+	if log := s.kill(); *err != nil {
+		*err = fmt.Errorf("%w%s", *err, log)
+	}
+}
+
+func (s *server) cpu() (time.Duration, error) { return procfs.CPU(s.command.Process.Pid) }
+
+func (s *server) rss() (int64, error) { return procfs.RSS(s.command.Process.Pid) }
+
+// settle returns when the server has nothing to do any more.
+func (s *server) settle(ctx context.Context) error {
+	const (
+		interval = 100 * time.Millisecond
+		idle     = 2 * time.Millisecond
+		tries    = 50
+	)
+	before, err := s.cpu()
+	for range tries {
+		if err != nil {
+			return err
+		}
+		if err := sleep(ctx, interval); err != nil {
+			return err
+		}
+		var after time.Duration
+		if after, err = s.cpu(); after-before < idle {
+			return err
+		}
+		before = after
+	}
+	return err // some are never idle; what that costs is theirs
+}
+
+// restingRSS returns the server's memory as soon as it has stopped falling, or after the time that it has for that.
+func (s *server) restingRSS(ctx context.Context, within time.Duration) (int64, error) {
+	lowest, err := s.rss()
+	if err != nil {
+		return 0, err
+	}
+	for fell, end := time.Now(), time.Now().Add(within); time.Now().Before(end) && time.Since(fell) < within/3; {
+		if err := sleep(ctx, within/100); err != nil {
+			return 0, err
+		}
+		now, err := s.rss()
+		if err != nil {
+			return 0, err
+		}
+		if now < lowest-lowest/200 {
+			fell = time.Now()
+		}
+		lowest = min(lowest, now)
+	}
+	return s.rss()
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
