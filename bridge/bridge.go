@@ -17,6 +17,7 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -130,12 +131,14 @@ func (b *Bridge) listen() error {
 	for _, l := range []struct {
 		into       *net.Listener
 		flag, addr string
+		control    func(network, address string, listener syscall.RawConn) error
 	}{
-		{&b.httpListener, "http-addr", b.config.HTTPAddr},
-		{&b.grpcListener, "grpc-addr", b.config.GRPCAddr},
-		{&b.adminListener, "admin-addr", b.config.AdminAddr},
+		{&b.httpListener, "http-addr", b.config.HTTPAddr, awaitFirstByte},
+		{&b.grpcListener, "grpc-addr", b.config.GRPCAddr, nil},
+		{&b.adminListener, "admin-addr", b.config.AdminAddr, nil},
 	} {
-		listener, err := b.config.listen(l.flag, l.addr)
+		// Websockets, HTTP and gRPC all find out by themselves whether the peer is there, so TCP need not.
+		listener, err := b.config.listen(l.flag, l.addr, net.ListenConfig{KeepAlive: -1, Control: l.control})
 		if err != nil {
 			b.closeListeners()
 			return err

@@ -168,7 +168,7 @@ func leadsTo(u *url.URL, l net.Addr) bool {
 }
 
 // listen opens a listener. It refuses an address that others can reach unless the operator insists.
-func (c Config) listen(flag, addr string) (net.Listener, error) {
+func (c Config) listen(flag, addr string, how net.ListenConfig) (net.Listener, error) {
 	resolved, err := net.ResolveTCPAddr("tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("--%s: %q is not host:port: %w", flag, addr, err)
@@ -178,8 +178,7 @@ func (c Config) listen(flag, addr string) (net.Listener, error) {
 			"listen on 127.0.0.1 (and let a reverse proxy authenticate), or pass --insecure-allow-anonymous if anyone may "+
 			"publish and read notifications", flag, addr)
 	}
-	// Websockets, HTTP and gRPC all find out by themselves whether the peer is there, so TCP need not.
-	l, err := (&net.ListenConfig{KeepAlive: -1}).Listen(context.Background(), "tcp", resolved.String())
+	l, err := how.Listen(context.Background(), "tcp", resolved.String())
 	if err != nil {
 		if errors.Is(err, syscall.EADDRINUSE) {
 			return nil, fmt.Errorf("--%s: %s is in use; is another bridge running? Choose another address, or port 0 for any", flag, addr)

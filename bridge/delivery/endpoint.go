@@ -2,19 +2,14 @@ package delivery
 
 import (
 	"fmt"
-	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/gorilla/websocket"
 )
-
-// handshakeTimeout is how long writing the handshake's answer may take.
-const handshakeTimeout = 10 * time.Second
 
 // handshakeResult is what became of a handshake, as a metric label.
 type handshakeResult string
@@ -32,7 +27,6 @@ var handshakeResults = []handshakeResult{handshakeAccepted, handshakeMalformed, 
 // is read or written through gorilla/websocket once it has answered.
 func newUpgrader(deflate bool) websocket.Upgrader {
 	return websocket.Upgrader{
-		HandshakeTimeout:  handshakeTimeout,
 		EnableCompression: deflate,
 		WriteBufferPool:   noWriteBuffers{},
 		CheckOrigin:       func(*http.Request) bool { return true }, // checked before
@@ -143,13 +137,7 @@ func (e *Engine) upgrade(s *subscriber, w http.ResponseWriter, r *http.Request) 
 		return err
 	}
 	conn := ws.NetConn() // gorilla/websocket has buffered nothing: it refuses clients that speak before the answer
-	if tcp, ok := transport(conn).(*net.TCPConn); ok {
-		err = tcp.SetWriteBuffer(sendBufferSetting(e.config.SendBuffer))
-	}
-	if err == nil {
-		s.socket, err = newSocket(conn, s.wake, &e.pumps)
-	}
-	if err != nil {
+	if s.socket, err = newSocket(conn, e.config.SendBuffer, s.wake, &e.pumps); err != nil {
 		_ = conn.Close()
 	}
 	return err

@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"fmt"
 	"net"
 	"sync"
 )
@@ -37,10 +38,16 @@ type pump struct {
 	shutdue bool
 }
 
-func newPump(conn net.Conn, ready func(), tasks *tasks) *pump {
+// newPump sets the size of the connection's send buffer (SO_SNDBUF), and begins to read from it.
+func newPump(conn net.Conn, sendBuffer int, ready func(), tasks *tasks) (*pump, error) {
+	if tcp, ok := transport(conn).(*net.TCPConn); ok {
+		if err := tcp.SetWriteBuffer(sendBuffer); err != nil {
+			return nil, fmt.Errorf("take over the connection: %w", err)
+		}
+	}
 	p := &pump{conn: conn, ready: ready, tasks: tasks, taken: make(chan struct{}, 1), done: make(chan struct{})}
 	tasks.Go(p.receive)
-	return p
+	return p, nil
 }
 
 // receive reads until the connection ends. It never has more than one piece in store.

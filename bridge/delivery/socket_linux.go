@@ -11,25 +11,29 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// newSocket takes over a connection whose handshake is done. Plain TCP leaves Go's runtime and is the shard's alone:
-// neither a goroutine nor a lock lies between the shard and the kernel, and what the runtime keeps for a connection is
-// let go. ready is called, from any goroutine, when a connection that is not plain TCP can be read or written to again.
-func newSocket(conn net.Conn, ready func(), tasks *tasks) (socket, error) {
+// newSocket takes over a connection whose handshake is done, for which the kernel is to buffer so many bytes. Plain TCP
+// leaves Go's runtime and is the shard's alone: neither a goroutine nor a lock lies between the shard and the kernel, and
+// what the runtime keeps for a connection is let go. ready is called, from any goroutine, when a connection that is not
+// plain TCP can be read or written to again.
+func newSocket(conn net.Conn, sendBuffer int, ready func(), tasks *tasks) (socket, error) {
+	sendBuffer = max(1, sendBuffer/2) // the kernel doubles what it is told (socket(7))
 	tcp, ok := conn.(*net.TCPConn)
 	if !ok {
-		return newPump(conn, ready, tasks), nil
+		return newPump(conn, sendBuffer, ready, tasks)
 	}
 	raw, err := tcp.SyscallConn()
 	if err != nil {
 		return nil, err
 	}
 	s := new(tcpSocket)
-	var duplicate error
+	var refused error
 	err = raw.Control(func(fd uintptr) {
-		s.fd, duplicate = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0)
+		if refused = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_SNDBUF, sendBuffer); refused == nil {
+			s.fd, refused = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0)
+		}
 	})
 	if err == nil {
-		err = duplicate
+		err = refused
 	}
 	if err != nil {
 		return nil, fmt.Errorf("take over the connection: %w", err)
@@ -37,10 +41,6 @@ func newSocket(conn net.Conn, ready func(), tasks *tasks) (socket, error) {
 	_ = tcp.Close()
 	return s, nil
 }
-
-// sendBufferSetting returns the SO_SNDBUF with which the kernel buffers so many bytes: it doubles what it is told
-// (socket(7)).
-func sendBufferSetting(bytes int) int { return max(1, bytes/2) }
 
 // tcpSocket is a TCP connection outside Go's runtime. Its file descriptor does not block.
 type tcpSocket struct {

@@ -4,14 +4,11 @@ package delivery
 
 import "net"
 
-// newSocket takes over a connection whose handshake is done. ready is called, from any goroutine, when it can be read
-// or written to again.
-func newSocket(conn net.Conn, ready func(), tasks *tasks) (socket, error) {
-	return newPump(conn, ready, tasks), nil
+// newSocket takes over a connection whose handshake is done, for which the system is to buffer so many bytes. ready is
+// called, from any goroutine, when it can be read or written to again.
+func newSocket(conn net.Conn, sendBuffer int, ready func(), tasks *tasks) (socket, error) {
+	return newPump(conn, sendBuffer, ready, tasks)
 }
-
-// sendBufferSetting returns the SO_SNDBUF with which the kernel buffers so many bytes.
-func sendBufferSetting(bytes int) int { return bytes }
 
 // poller has nothing to do: pumps tell when they are ready.
 type poller struct{}

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/rotki/notification-bridge/cmd/bench/load"
@@ -14,10 +15,10 @@ const (
 	idleBurst = 100
 	// stalledRing is how many messages the journal keeps in runs with stalled subscribers. Whoever is further behind
 	// is dropped, so that the burst and the measurement at a pace must fit.
-	stalledRing = 2048
-	// stalledBuffer is their SO_RCVBUF; stallingBurst fills it and the bridge's --send-buffer.
+	stalledRing = 8192
+	// stalledBuffer is their SO_RCVBUF; stallingBurst fills it and the bridge's --send-buffer, several times over.
 	stalledBuffer = 4 << 10
-	stallingBurst = 600
+	stallingBurst = 3000
 )
 
 // idle is a run in which many are connected and next to nothing happens.
@@ -106,6 +107,9 @@ func (r stalled) measure(ctx context.Context, l *lab) (_ figures, err error) {
 	if err := s.settle(ctx); err != nil {
 		return nil, err
 	}
+	if err := r.checkStalled(ctx, s); err != nil {
+		return nil, err
+	}
 	crowd.Record(p.next)
 	if err := p.deliver(ctx, crowd, r.messages, r.interval); err != nil {
 		return nil, err
@@ -133,6 +137,20 @@ func (r stalled) measure(ctx context.Context, l *lab) (_ figures, err error) {
 		growthWithin:     float64(memory[1]-memory[0]) / (1 << 20),
 		growthBeyondRing: float64(memory[2]-memory[1]) / (1 << 20),
 	}, nil
+}
+
+// checkStalled makes sure that those who are to be stalled are.
+func (r stalled) checkStalled(ctx context.Context, s *server) error {
+	for name, least := range map[string]int{"bridge_blocked_writes_total": r.stalled, "bridge_connections": r.stalled + r.healthy} {
+		value, err := s.metric(ctx, name)
+		if err != nil {
+			return err
+		}
+		if value < float64(least) {
+			return fmt.Errorf("%s is %v, which says that not all %d are stalled and connected", name, value, r.stalled)
+		}
+	}
+	return nil
 }
 
 // fill publishes up to a message, so few at a time that no healthy subscriber falls off the ring.

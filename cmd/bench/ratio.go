@@ -75,7 +75,7 @@ func (t target) verdict(median float64) verdict {
 	switch {
 	case t.atMost == 0 && t.atLeast == 0:
 		return information
-	case t.atMost > 0 && median > t.atMost, median < t.atLeast:
+	case t.atMost > 0 && median > t.atMost, t.atLeast > 0 && median < t.atLeast:
 		return missed
 	}
 	return met

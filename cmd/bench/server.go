@@ -7,7 +7,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"os/exec"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -25,6 +27,7 @@ const noPings = "--ping-interval=1h"
 // server is the bridge or a baseline, in a process of its own.
 type server struct {
 	baseline.Addresses
+	Admin   string `json:"admin"` // of the bridge alone
 	name    string
 	command *exec.Cmd
 	logged  chan struct{} // closed when its log has ended
@@ -52,7 +55,7 @@ func (l *lab) start(ctx context.Context, name string, flags ...string) (*server,
 	lines := bufio.NewScanner(log)
 	for s.Websocket == "" && s.GRPC == "" && lines.Scan() {
 		s.keep(lines.Text())
-		_ = json.Unmarshal(lines.Bytes(), &s.Addresses) // other lines do not say where it listens
+		_ = json.Unmarshal(lines.Bytes(), s) // other lines do not say where it listens
 	}
 	go func() {
 		defer close(s.logged)
@@ -92,6 +95,26 @@ func (s *server) stop(err *error) {
 func (s *server) cpu() (time.Duration, error) { return procfs.CPU(s.command.Process.Pid) }
 
 func (s *server) rss() (int64, error) { return procfs.RSS(s.command.Process.Pid) }
+
+// metric returns the value of a series without labels that the bridge tells.
+func (s *server) metric(ctx context.Context, name string) (float64, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.Admin+"/metrics", nil)
+	if err != nil {
+		return 0, err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return 0, fmt.Errorf("read the bridge's metrics: %w", err)
+	}
+	defer response.Body.Close()
+	lines := bufio.NewScanner(response.Body)
+	for lines.Scan() {
+		if value, ok := strings.CutPrefix(lines.Text(), name+" "); ok {
+			return strconv.ParseFloat(value, 64)
+		}
+	}
+	return 0, fmt.Errorf("the bridge tells no metric %s: %w", name, lines.Err())
+}
 
 // settle returns when the server has nothing to do any more.
 func (s *server) settle(ctx context.Context) error {

@@ -1,0 +1,23 @@
+package bridge
+
+import (
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// firstByteTimeout is for how long, in seconds, the kernel keeps a connection to itself on which nothing has come.
+const firstByteTimeout = 10
+
+// awaitFirstByte has the kernel hand over a connection only when the client has begun to speak, as it does at once in
+// HTTP and TLS: nobody then has to be woken twice for it (TCP_DEFER_ACCEPT, tcp(7)).
+func awaitFirstByte(_, _ string, listener syscall.RawConn) error {
+	var set error
+	err := listener.Control(func(fd uintptr) {
+		set = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, firstByteTimeout)
+	})
+	if err != nil {
+		return err
+	}
+	return set
+}
