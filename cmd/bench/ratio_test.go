@@ -26,7 +26,7 @@ func TestSpread(t *testing.T) {
 
 func TestRatio(t *testing.T) {
 	taken := map[string]rounds{
-		"bridge": {1: {p99: 2}, 2: {p99: 6}, 3: {p99: 4}},
+		"bridge": {1: {p99: 2, growthBeyondRing: -1}, 2: {p99: 6}, 3: {p99: 4}},
 		"bare":   {1: {p99: 2}, 2: {p99: 2}, 4: {p99: 1}}, // round 3 has failed
 		"hub":    {1: {p50: 7}},
 	}
@@ -42,6 +42,7 @@ func TestRatio(t *testing.T) {
 		"not enough":     {target{figure: p99, of: "bridge", over: "bare", atLeast: 2.1}, []float64{1, 3}, ">= 2.1", missed},
 		"information":    {target{figure: p99, of: "bridge", over: "bare"}, []float64{1, 3}, "", information},
 		"the figure":     {target{figure: p99, of: "bridge", atMost: 4}, []float64{2, 6, 4}, "<= 4", met},
+		"below zero":     {target{figure: growthBeyondRing, of: "bridge", atMost: 4}, []float64{-1}, "<= 4", met},
 		"another figure": {target{figure: p99, of: "bridge", over: "hub", atMost: 4}, nil, "<= 4", unmeasured},
 		"nothing":        {target{figure: p50, of: "bare"}, nil, "", unmeasured},
 	} {
