@@ -17,7 +17,6 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -97,6 +96,9 @@ func New(config Config) (*Bridge, error) {
 		handler.upstream = newUpstream(upstream, b.upstream, config.Logger)
 	}
 	b.http = newHTTPServer(handler, config.Logger)
+	if upstream == nil {
+		b.http.ReadTimeout = headerTimeout // no request of the bridge's own has more than a head
+	}
 	b.admin = newHTTPServer(admin.Handler(admin.Config{Gatherer: registry, Ready: b.ready}), config.Logger)
 	if err := b.listen(); err != nil {
 		return nil, err
@@ -128,17 +130,22 @@ func registerJournal(registerer prometheus.Registerer, j *journal.Memory) {
 }
 
 func (b *Bridge) listen() error {
+	subscribers := net.ListenConfig{Control: awaitFirstByte}
+	if b.config.Upstream == "" {
+		// The bridge pings its websockets, and has a timeout for all else; of what it passes on, only TCP can tell that the
+		// client is gone.
+		subscribers.KeepAlive = -1
+	}
 	for _, l := range []struct {
 		into       *net.Listener
 		flag, addr string
-		control    func(network, address string, listener syscall.RawConn) error
+		how        net.ListenConfig
 	}{
-		{&b.httpListener, "http-addr", b.config.HTTPAddr, awaitFirstByte},
-		{&b.grpcListener, "grpc-addr", b.config.GRPCAddr, nil},
-		{&b.adminListener, "admin-addr", b.config.AdminAddr, nil},
+		{&b.httpListener, "http-addr", b.config.HTTPAddr, subscribers},
+		{&b.grpcListener, "grpc-addr", b.config.GRPCAddr, net.ListenConfig{}},
+		{&b.adminListener, "admin-addr", b.config.AdminAddr, net.ListenConfig{}},
 	} {
-		// Websockets, HTTP and gRPC all find out by themselves whether the peer is there, so TCP need not.
-		listener, err := b.config.listen(l.flag, l.addr, net.ListenConfig{KeepAlive: -1, Control: l.control})
+		listener, err := b.config.listen(l.flag, l.addr, l.how)
 		if err != nil {
 			b.closeListeners()
 			return err

@@ -216,6 +216,7 @@ func TestAdmin(t *testing.T) {
 		`bridge_handshakes_total{result="malformed"}`:        0,
 		`bridge_handshakes_total{result="forbidden_origin"}`: 0,
 		`bridge_handshakes_total{result="draining"}`:         0,
+		`bridge_handshakes_total{result="failed"}`:           0,
 		`bridge_journal_records`:                             1,
 	} {
 		if got := b.metric(t, series); got != want {

@@ -77,6 +77,9 @@ func isToken(s string) bool {
 	return s != ""
 }
 
+// keptBuffer is how large a buffer may be that a compressor keeps between two messages.
+const keptBuffer = 1 << 20
+
 // compressor compresses messages, each on its own. It is safe for concurrent use, and compresses one at a time.
 type compressor struct {
 	mu     sync.Mutex
@@ -96,7 +99,11 @@ func (c *compressor) deflate(p []byte) []byte {
 	}
 	_, _ = c.writer.Write(p) // a bytes.Buffer takes everything
 	_ = c.writer.Flush()
-	return bytes.Clone(bytes.TrimSuffix(c.buffer.Bytes(), []byte(deflateTail)))
+	payload := bytes.Clone(bytes.TrimSuffix(c.buffer.Bytes(), []byte(deflateTail)))
+	if c.buffer.Cap() > keptBuffer {
+		c.buffer = bytes.Buffer{}
+	}
+	return payload
 }
 
 // inflateFunc returns what a compressed message of at most limit bytes holds; the error is a violation.

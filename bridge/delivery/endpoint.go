@@ -19,9 +19,12 @@ const (
 	handshakeMalformed handshakeResult = "malformed"
 	handshakeForbidden handshakeResult = "forbidden_origin"
 	handshakeDraining  handshakeResult = "draining"
+	handshakeFailed    handshakeResult = "failed" // the system could not do what it takes
 )
 
-var handshakeResults = []handshakeResult{handshakeAccepted, handshakeMalformed, handshakeForbidden, handshakeDraining}
+var handshakeResults = []handshakeResult{
+	handshakeAccepted, handshakeMalformed, handshakeForbidden, handshakeDraining, handshakeFailed,
+}
 
 // newUpgrader returns what answers handshakes. It leaves net/http's read buffer in place, and makes no other: nothing
 // is read or written through gorilla/websocket once it has answered.
@@ -66,9 +69,8 @@ func (e *Engine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		e.refuseHandshake(w, handshakeDraining, http.StatusServiceUnavailable, "the bridge is shutting down; connect again in a moment")
 		return
 	}
-	if err := e.upgrade(s, w, r); err != nil {
-		e.metrics.handshakes[handshakeMalformed].Inc()
-		e.config.Logger.Debug("handshake failed", "peer", r.RemoteAddr, "err", err)
+	if result := e.upgrade(s, w, r); result != handshakeAccepted {
+		e.metrics.handshakes[result].Inc()
 		e.dismiss(s)
 		return
 	}
@@ -126,7 +128,7 @@ func (e *Engine) parse(query string) (*subscriber, error) {
 }
 
 // upgrade answers the handshake and makes the connection ready for the shard.
-func (e *Engine) upgrade(s *subscriber, w http.ResponseWriter, r *http.Request) error {
+func (e *Engine) upgrade(s *subscriber, w http.ResponseWriter, r *http.Request) handshakeResult {
 	upgrader := &e.upgrader
 	if e.config.CompressFrom > 0 && offersDeflate(r) {
 		upgrader, s.deflate = &e.deflater, true
@@ -134,13 +136,16 @@ func (e *Engine) upgrade(s *subscriber, w http.ResponseWriter, r *http.Request) 
 	}
 	ws, err := upgrader.Upgrade(w, r, nil)
 	if err != nil {
-		return err
+		e.config.Logger.Debug("handshake failed", "peer", r.RemoteAddr, "err", err)
+		return handshakeMalformed
 	}
 	conn := ws.NetConn() // gorilla/websocket has buffered nothing: it refuses clients that speak before the answer
 	if s.socket, err = newSocket(conn, e.config.SendBuffer, s.wake, &e.pumps); err != nil {
+		e.config.Logger.Warn("a connection cannot be served", "peer", r.RemoteAddr, "err", err)
 		_ = conn.Close()
+		return handshakeFailed
 	}
-	return err
+	return handshakeAccepted
 }
 
 // noWriteBuffers is gorilla's pool of write buffers for messages, of which it writes none here.

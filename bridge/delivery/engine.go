@@ -57,7 +57,7 @@ type Config struct {
 	CompressFrom int
 	// SendBuffer bounds what the kernel buffers per connection (SO_SNDBUF), in bytes; 128 KiB by default.
 	SendBuffer int
-	// Shards is how many goroutines write; GOMAXPROCS by default.
+	// Shards is how many goroutines write to the subscribers and read from them; GOMAXPROCS by default.
 	Shards int
 	// Logger gets one line per connection that the bridge ends; none by default.
 	Logger *slog.Logger
@@ -114,7 +114,7 @@ type Engine struct {
 	joined     uint64
 	handshakes sync.WaitGroup // admitted, and not yet with a shard
 	sockets    sync.WaitGroup // with a shard, and not yet closed
-	pumps      tasks
+	pumps      sync.WaitGroup
 }
 
 // New returns an engine. It accepts connections at once, and delivers to them once Run is called.
@@ -136,7 +136,7 @@ func New(config Config) *Engine {
 }
 
 // Run delivers until ctx is done, then ends the connections that are left and returns when all its goroutines have.
-// It must be called once. An error says what the system refused to begin with.
+// It must be called once. An error says what the system refused to begin with; the process should end then.
 func (e *Engine) Run(ctx context.Context) error {
 	var polling, shards sync.WaitGroup
 	defer polling.Wait()

@@ -26,6 +26,29 @@ func (e *Engine) Expel() {
 	}
 }
 
+// Ending returns how many subscribers a close frame is due to that is not written yet.
+func (e *Engine) Ending() int {
+	counts := make(chan int)
+	for _, s := range e.shards {
+		s.post(func() {
+			n := 0
+			for _, members := range []*roster{&s.able, &s.blocked} {
+				for _, sub := range *members {
+					if sub.ending != nil {
+						n++
+					}
+				}
+			}
+			counts <- n
+		})
+	}
+	n := 0
+	for range e.shards {
+		n += <-counts
+	}
+	return n
+}
+
 // HoldCompressor stops all compression until the function that it returns is called.
 func (e *Engine) HoldCompressor() (release func()) {
 	e.framer.compressor.mu.Lock()

@@ -22,7 +22,9 @@ func (s *shard) flush(sub *subscriber) {
 			sub.controls.begin(sub)
 		case sub.ending != nil: // nothing follows a close frame
 			if sub.socket.flushed() {
-				s.finish(sub, *sub.ending)
+				reason := *sub.ending
+				reason.Reset = false // it would take the close frame back
+				s.finish(sub, reason)
 			} else {
 				s.block(sub)
 			}

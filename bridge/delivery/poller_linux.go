@@ -89,26 +89,23 @@ func (p *poller) remove(sub *subscriber) {
 	}
 }
 
-// each calls f with every subscriber whose socket has become ready since, and with whether it can be read from, and
-// written to.
-func (p *poller) each(f func(sub *subscriber, in, out bool)) {
+// each calls f with subscribers whose sockets have become ready since, and with whether they can be read from, and
+// written to. It reports whether there may be more: as many as are busy must not keep the shard from everything else.
+func (p *poller) each(f func(sub *subscriber, in, out bool)) (more bool) {
 	if !p.ready.Swap(false) {
-		return
+		return false
 	}
-	for {
-		n, err := unix.EpollWait(p.epoll, p.events, 0)
-		if err == unix.EINTR {
-			continue
-		}
-		for _, event := range p.events[:max(n, 0)] {
-			if sub := p.sockets[event.Fd]; sub != nil {
-				f(sub, event.Events&^unix.EPOLLOUT != 0, event.Events&unix.EPOLLOUT != 0)
-			}
-		}
-		if n < len(p.events) {
-			return
+	n, err := unix.EpollWait(p.epoll, p.events, 0)
+	for _, event := range p.events[:max(n, 0)] {
+		if sub := p.sockets[event.Fd]; sub != nil {
+			f(sub, event.Events&^unix.EPOLLOUT != 0, event.Events&unix.EPOLLOUT != 0)
 		}
 	}
+	more = n == len(p.events) || err == unix.EINTR
+	if more {
+		p.ready.Store(true)
+	}
+	return more
 }
 
 // close ends watch.

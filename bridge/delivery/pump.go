@@ -6,9 +6,6 @@ import (
 	"sync"
 )
 
-// tasks counts the goroutines of pumps. It is safe for concurrent use.
-type tasks = sync.WaitGroup
-
 const (
 	// pumpPiece is how many bytes a pump takes at once: each piece that is written shows that the peer is alive.
 	pumpPiece = 16 << 10
@@ -24,7 +21,7 @@ const (
 type pump struct {
 	conn  net.Conn
 	ready func()
-	tasks *tasks
+	pumps *sync.WaitGroup
 	taken chan struct{} // tells the reader that its input was taken
 	done  chan struct{} // closed by close
 
@@ -39,14 +36,14 @@ type pump struct {
 }
 
 // newPump sets the size of the connection's send buffer (SO_SNDBUF), and begins to read from it.
-func newPump(conn net.Conn, sendBuffer int, ready func(), tasks *tasks) (*pump, error) {
+func newPump(conn net.Conn, sendBuffer int, ready func(), pumps *sync.WaitGroup) (*pump, error) {
 	if tcp, ok := transport(conn).(*net.TCPConn); ok {
 		if err := tcp.SetWriteBuffer(sendBuffer); err != nil {
 			return nil, fmt.Errorf("take over the connection: %w", err)
 		}
 	}
-	p := &pump{conn: conn, ready: ready, tasks: tasks, taken: make(chan struct{}, 1), done: make(chan struct{})}
-	tasks.Go(p.receive)
+	p := &pump{conn: conn, ready: ready, pumps: pumps, taken: make(chan struct{}, 1), done: make(chan struct{})}
+	pumps.Go(p.receive)
 	return p, nil
 }
 
@@ -120,7 +117,7 @@ func (p *pump) shut() {
 // start lets a goroutine do what is due. mu must be held.
 func (p *pump) start() {
 	p.busy = true
-	p.tasks.Go(p.send)
+	p.pumps.Go(p.send)
 }
 
 // send writes what was taken and, when that is due, ends the bridge's side of the connection.

@@ -33,7 +33,10 @@ func (s *shard) receive(sub *subscriber) {
 			return
 		}
 	}
-	s.again = append(s.again, sub)
+	if !sub.again {
+		sub.again = true
+		s.again = append(s.again, sub)
+	}
 }
 
 // parted sees to a client of which nothing more will come.

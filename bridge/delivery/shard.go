@@ -65,8 +65,10 @@ func (s *shard) run(ctx context.Context) {
 		case <-s.wake:
 			moved := s.look()
 			s.open()
-			s.poller.each(s.ready)
-			s.readAgain()
+			more := s.poller.each(s.ready)
+			if s.readAgain() || more {
+				s.rouse()
+			}
 			if moved {
 				s.walk()
 			}
@@ -148,18 +150,17 @@ func (s *shard) ready(sub *subscriber, in, out bool) {
 	}
 }
 
-// readAgain goes on with those from which not everything was read.
-func (s *shard) readAgain() {
+// readAgain goes on with those from which not everything was read, and reports whether there still are some.
+func (s *shard) readAgain() (more bool) {
 	again := s.again
 	s.again = nil
 	for _, sub := range again {
+		sub.again = false
 		if sub.roster != nil {
 			s.ready(sub, true, false)
 		}
 	}
-	if len(s.again) > 0 {
-		s.rouse()
-	}
+	return len(s.again) > 0
 }
 
 // walk writes to every subscriber that is behind, all that it lacks, one after the other.

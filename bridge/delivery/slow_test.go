@@ -63,6 +63,28 @@ func testWriteTimeout(t *testing.T, w wire) {
 	}
 }
 
+// TestSlowIsTold: one that is dropped for not reading, and then does, gets the code that it asked for, behind the frame
+// of which it had a part.
+func TestSlowIsTold(t *testing.T) { onEveryWire(t, testSlowIsTold) }
+
+func testSlowIsTold(t *testing.T, w wire) {
+	t.Parallel() // it mostly waits
+	s := serveOn(t, w, delivery.Config{SendBuffer: 1, WriteTimeout: 300 * time.Millisecond, CloseTimeout: patience}, journal.MemoryConfig{})
+	slow := s.dialSlow(t, "?close=codes")
+	for range 2 {
+		s.publish(t, "legacy", `"`+digits(1<<20)+`"`)
+	}
+	await(t, "it is to be dropped", func() bool { return s.Ending() == 1 })
+	slow.SetCloseHandler(func(int, string) error { return nil }) // to answer would hide that the connection was reset
+	if code := closeCode(t, slow); code != websocket.CloseTryAgainLater {
+		t.Errorf("it was told %d", code)
+	}
+	if _, err := slow.NetConn().Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+		t.Errorf("the connection ended with %v", err)
+	}
+	await(t, "it is counted", func() bool { return s.metric(t, "bridge_disconnects_total", "write_timeout") == 1 })
+}
+
 // frames reads server frames off a raw connection until it ends, and returns their opcodes and lengths. A frame that
 // is torn, or a byte that is no frame, fails the test.
 func frames(t *testing.T, conn net.Conn) (opcodes []int, lengths []int) {

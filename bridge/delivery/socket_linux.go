@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"sync"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -15,11 +16,11 @@ import (
 // leaves Go's runtime and is the shard's alone: neither a goroutine nor a lock lies between the shard and the kernel, and
 // what the runtime keeps for a connection is let go. ready is called, from any goroutine, when a connection that is not
 // plain TCP can be read or written to again.
-func newSocket(conn net.Conn, sendBuffer int, ready func(), tasks *tasks) (socket, error) {
+func newSocket(conn net.Conn, sendBuffer int, ready func(), pumps *sync.WaitGroup) (socket, error) {
 	sendBuffer = max(1, sendBuffer/2) // the kernel doubles what it is told (socket(7))
 	tcp, ok := conn.(*net.TCPConn)
 	if !ok {
-		return newPump(conn, sendBuffer, ready, tasks)
+		return newPump(conn, sendBuffer, ready, pumps)
 	}
 	raw, err := tcp.SyscallConn()
 	if err != nil {

@@ -2,12 +2,15 @@
 
 package delivery
 
-import "net"
+import (
+	"net"
+	"sync"
+)
 
 // newSocket takes over a connection whose handshake is done, for which the system is to buffer so many bytes. ready is
 // called, from any goroutine, when it can be read or written to again.
-func newSocket(conn net.Conn, sendBuffer int, ready func(), tasks *tasks) (socket, error) {
-	return newPump(conn, sendBuffer, ready, tasks)
+func newSocket(conn net.Conn, sendBuffer int, ready func(), pumps *sync.WaitGroup) (socket, error) {
+	return newPump(conn, sendBuffer, ready, pumps)
 }
 
 // poller has nothing to do: pumps tell when they are ready.
@@ -23,6 +26,6 @@ func (*poller) remove(*subscriber) {}
 
 func (*poller) awaitRoom(*subscriber) error { return nil }
 
-func (*poller) each(func(sub *subscriber, in, out bool)) {}
+func (*poller) each(func(sub *subscriber, in, out bool)) (more bool) { return false }
 
 func (*poller) close() {}

@@ -27,6 +27,7 @@ type subscriber struct {
 	ended      bool        // nothing more is written
 	heard      bool        // something came from the peer since the last ping
 	eof        bool        // the peer has ended its side
+	again      bool        // it is to be read from again
 	early      bool        // its socket was ready before the shard had taken it in
 	missed     uint8       // pings in a row since when nothing came
 

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -153,6 +155,37 @@ func testFlood(t *testing.T, w wire) {
 	if err := <-heard; !errors.Is(err, io.EOF) {
 		t.Errorf("the last ping was not answered: %v", err)
 	}
+}
+
+// TestFloodOfMany: more clients that never stop talking than a shard looks at in one go do not keep it from the others.
+func TestFloodOfMany(t *testing.T) {
+	s := serve(t, delivery.Config{Shards: 1}, journal.MemoryConfig{})
+	bystander := s.dial(t, "")
+	said := masked(0x82, make([]byte, 1000))
+	var flooding sync.WaitGroup
+	var conns []net.Conn
+	for range 300 {
+		conns = append(conns, s.dial(t, "?types=other").NetConn())
+	}
+	for _, conn := range conns {
+		flooding.Go(func() {
+			for {
+				if _, err := conn.Write(said); err != nil {
+					return
+				}
+			}
+		})
+	}
+	for i := range 20 {
+		s.publish(t, "legacy", fmt.Sprint(i))
+		if got := receive(t, bystander); got != envelopeOf("legacy", fmt.Sprint(i)) {
+			t.Errorf("the bystander got %s", got)
+		}
+	}
+	for _, conn := range conns {
+		_ = conn.Close()
+	}
+	flooding.Wait()
 }
 
 // TestByteByByte: however a client's words are cut, they are heard.

@@ -11,6 +11,8 @@ import (
 )
 
 const (
+	// smallestHeap is what Go counts a smaller heap as, in bytes, before the first collection too.
+	smallestHeap = 4 << 20
 	// headroom is how much garbage there may be before it is collected, in bytes, however little memory is in use. A
 	// handshake leaves 15 KB behind, most of it net/http's. A collection every few megabytes, as GOGC=100 has it for a
 	// small heap, makes a storm of 10,000 connections a fifth dearer; more headroom than this makes it no cheaper.
@@ -60,7 +62,7 @@ func tuneMemory(ctx context.Context) {
 
 // adjustCollector sets the next collection for when headroom was allocated, or as much as is in use if that is more.
 func adjustCollector() {
-	live := max(1, readMetric("/gc/heap/live:bytes"))
+	live := max(smallestHeap, readMetric("/gc/heap/live:bytes"))
 	debug.SetGCPercent(int(max(100, 100*headroom/live)))
 }
 

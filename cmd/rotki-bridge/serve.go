@@ -21,7 +21,7 @@ type serveCommand struct {
 
 	HTTPAddr  string `default:"127.0.0.1:5043" help:"Where websocket subscribers connect. Port 0 chooses a free one."`
 	GRPCAddr  string `default:"127.0.0.1:5044" help:"Where publishers connect."`
-	AdminAddr string `default:"127.0.0.1:5045" help:"Where /metrics, /healthz and /readyz are."`
+	AdminAddr string `default:"127.0.0.1:5045" help:"Where /metrics, /healthz, /readyz and /debug/pprof/ are."`
 
 	InsecureAllowAnonymous bool     `help:"Listen on addresses that others can reach, though anyone may then publish and read."`
 	AllowedOrigins         []string `help:"Web origins whose pages may connect, beside those of the same host and of loopback."`
