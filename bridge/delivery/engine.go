@@ -57,7 +57,8 @@ type Config struct {
 	CompressFrom int
 	// SendBuffer bounds what the kernel buffers per connection (SO_SNDBUF), in bytes; 128 KiB by default.
 	SendBuffer int
-	// Shards is how many goroutines write to the subscribers and read from them; GOMAXPROCS by default.
+	// Shards is how many goroutines write to the subscribers and read from them; by default GOMAXPROCS less one, and one
+	// at least: a processor is left for publishers, the kernel, and whoever reads on the same machine.
 	Shards int
 	// Logger gets one line per connection that the bridge ends; none by default.
 	Logger *slog.Logger
@@ -85,7 +86,7 @@ func (c Config) withDefaults() Config {
 		c.SendBuffer = 128 << 10
 	}
 	if c.Shards == 0 {
-		c.Shards = runtime.GOMAXPROCS(0)
+		c.Shards = max(1, runtime.GOMAXPROCS(0)-1)
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
