@@ -11,8 +11,8 @@ import (
 )
 
 // poller tells a shard which of its TCP sockets have become ready: something came, or a full one has room again. It is
-// an epoll instance that itself waits in Go's runtime, so that waiting holds no thread. All but watch belongs to the
-// shard.
+// an epoll instance that itself waits in Go's runtime, so that waiting holds no thread. All but watch and close
+// belongs to the shard.
 type poller struct {
 	epoll   int
 	file    *os.File

@@ -32,7 +32,7 @@ type pump struct {
 	busy    bool // a goroutine writes, or shuts
 	outErr  error
 	waiting bool // the shard wants to know when it is not busy
-	shutdue bool
+	shutDue bool // the bridge's side is to be ended, once out is written
 }
 
 // newPump sets the size of the connection's send buffer (SO_SNDBUF), and begins to read from it.
@@ -108,7 +108,7 @@ func (p *pump) flushed() bool {
 func (p *pump) shut() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.shutdue = true
+	p.shutDue = true
 	if !p.busy {
 		p.start()
 	}
@@ -124,7 +124,7 @@ func (p *pump) start() {
 func (p *pump) send() {
 	for {
 		p.mu.Lock()
-		out, shut := p.out, p.shutdue
+		out, shut := p.out, p.shutDue
 		if p.outErr != nil || len(out) == 0 && !shut {
 			p.busy = false
 			tell := p.waiting
@@ -136,7 +136,7 @@ func (p *pump) send() {
 			return
 		}
 		if len(out) == 0 {
-			p.shutdue = false
+			p.shutDue = false
 		}
 		p.mu.Unlock()
 

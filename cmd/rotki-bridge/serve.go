@@ -32,8 +32,8 @@ type serveCommand struct {
 	DrainTimeout    time.Duration `default:"10s" help:"How long stopping may take at the most."`
 	PingInterval    time.Duration `default:"30s" help:"Time between websocket pings; a peer silent for two is dropped."`
 	WriteTimeout    time.Duration `default:"30s" help:"How long a subscriber's socket may take no byte."`
-	Compression     bool          `default:"true" negatable:"" help:"Offer permessage-deflate to subscribers."`
-	CompressFrom    int           `default:"1024" help:"Notifications of so many bytes are compressed."`
+	Compression     bool          `default:"true" negatable:"" help:"Compress for subscribers that offer permessage-deflate."`
+	CompressFrom    int           `default:"1024" help:"From how many bytes on a notification is compressed."`
 	SendBuffer      int           `default:"131072" help:"Bytes that the kernel buffers per subscriber."`
 	MaxMessageBytes int           `default:"1048576" help:"Largest publish request that is accepted, in bytes."`
 
