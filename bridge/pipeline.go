@@ -22,8 +22,17 @@ type pipeline struct {
 	maxData  int // bytes of JSON that one notification may become
 }
 
-// Publish implements ingest.Sink.
-func (p *pipeline) Publish(ctx context.Context, request *notificationsv1.PublishRequest) (ingest.Pending, error) {
+// Open implements ingest.Sink.
+func (p *pipeline) Open() ingest.Publisher { return publisher{p, p.journal.Term()} }
+
+// publisher is the pipeline for the requests of one stream.
+type publisher struct {
+	*pipeline
+	term uint64
+}
+
+// Publish implements ingest.Publisher.
+func (p publisher) Publish(ctx context.Context, request *notificationsv1.PublishRequest) (ingest.Pending, error) {
 	for i, recipient := range request.GetRecipients() {
 		if recipient == "" {
 			return nil, &ingest.Rejection{
@@ -61,6 +70,7 @@ func (p *pipeline) Publish(ctx context.Context, request *notificationsv1.Publish
 		Type:        env.Type,
 		Data:        env.Data,
 		Recipients:  request.GetRecipients(),
+		Term:        p.term,
 		Subscribers: uint32(subscribers),
 	})
 	switch {

@@ -40,6 +40,8 @@ type slowPending struct {
 	position string
 }
 
+func (s *slowSink) Open() ingest.Publisher { return s }
+
 func (s *slowSink) Publish(_ context.Context, r *notificationsv1.PublishRequest) (ingest.Pending, error) {
 	if r.GetId() == "panic" {
 		panic("a secret of the bridge's inside")

@@ -36,6 +36,7 @@ type answer struct {
 // within RecvMsg: what was answered before that call gets out, anything later does not.
 type publishing struct {
 	server  *Server
+	sink    Publisher
 	stream  grpc.BidiStreamingServer[notificationsv1.PublishRequest, notificationsv1.PublishResponse]
 	answers chan answer   // closed when the receiver has ended
 	owed    atomic.Int32  // answers queued and not sent yet; only the receiver adds
@@ -56,6 +57,7 @@ func (s *Server) Publish(stream grpc.BidiStreamingServer[notificationsv1.Publish
 	defer s.streams.Done()
 	p := &publishing{
 		server:  s,
+		sink:    s.config.Sink.Open(),
 		stream:  stream,
 		answers: make(chan answer, window),
 		taking:  make(chan struct{}, 1),
@@ -163,7 +165,7 @@ func (p *publishing) take(in *incoming) error {
 	ctx := p.stream.Context()
 	a := answer{id: echoed(in.request.GetId()), rejection: p.server.check(in)}
 	if a.rejection == nil {
-		pending, err := p.server.config.Sink.Publish(ctx, &in.request)
+		pending, err := p.sink.Publish(ctx, &in.request)
 		if err != nil {
 			refused, ok := errors.AsType[*Rejection](err)
 			if !ok {

@@ -34,8 +34,14 @@ import (
 
 // Sink takes requests on their way to the subscribers.
 type Sink interface {
-	// Publish takes a request. Requests of one stream come one after the other and must keep their order. The error
-	// is a *Rejection when this request is refused, and wraps ErrUnavailable when none can be taken.
+	// Open is called for each stream before its first request is taken.
+	Open() Publisher
+}
+
+// Publisher takes the requests of one stream.
+type Publisher interface {
+	// Publish takes a request. Requests come one after the other and must keep their order. The error is a *Rejection
+	// when this request is refused, and wraps ErrUnavailable when this publisher can take no more.
 	Publish(ctx context.Context, request *notificationsv1.PublishRequest) (Pending, error)
 }
 

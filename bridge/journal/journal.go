@@ -25,6 +25,10 @@ var (
 	ErrTooLarge = errors.New("the entry is larger than the whole journal may be")
 	// ErrLost: the records that were asked for are no longer kept.
 	ErrLost = errors.New("the position is no longer in the journal")
+	// ErrUnavailable: the journal cannot store anything at the moment, or nobody knows whether it has.
+	ErrUnavailable = errors.New("the journal is unavailable")
+	// ErrTermOver: something of the term in which the publisher began may be lost, and nothing must overtake it.
+	ErrTermOver = errors.New("something before it may not have been stored")
 )
 
 // Journal is an ordered, bounded log.
@@ -33,16 +37,26 @@ type Journal interface {
 	// publisher can have many entries on their way. An entry whose ID is known from the dedup window is not
 	// appended; its receipt is the first one's. An error means that e was not appended and never will be.
 	Append(ctx context.Context, e Entry) (Pending, error)
+	// Term changes whenever entries that were on their way may have been lost. A publisher that must keep its order
+	// gives the term in which it began with each entry, so that none gets in front of one that it has to send again.
+	Term() uint64
 	// Epoch tells this journal's sequence numbers from those of another, or of an earlier life of this one.
 	Epoch() uint64
-	// Bounds returns the sequence number of the oldest record kept and the one that the next entry will get.
-	// They are equal when the journal is empty.
+	// Bounds returns the sequence number of the oldest record at hand and the one that the next entry will get.
+	// They are equal when none is.
 	Bounds() (oldest, next uint64)
-	// Read fills into with the records from the sequence number from on and returns how many there were, 0 at the
-	// head. The error is ErrLost when from is older than the oldest record kept.
+	// Read fills into with the records at hand from the sequence number from on and returns how many there were, 0 at
+	// the head. The error is ErrLost when from is older than the oldest of them.
 	Read(from uint64, into []*Record) (int, error)
 	// Notify sends to c, without blocking, whenever the head has moved; give c a capacity of 1. Call stop when done.
 	Notify(c chan<- struct{}) (stop func())
+	// Recall is Read for records that need not be at hand: it may take its time to fetch them from where they are
+	// stored. Records are consecutive; it may return fewer than there are, but not 0 before the head. The error is
+	// ErrLost when from is no longer stored either.
+	Recall(ctx context.Context, from uint64, into []*Record) (int, error)
+	// Since returns the sequence number of the first record stored that was appended at t or later: the oldest one's
+	// for the zero time, the next entry's when there is none.
+	Since(ctx context.Context, t time.Time) (uint64, error)
 }
 
 // Entry is what a publisher wants appended.
@@ -55,6 +69,11 @@ type Entry struct {
 	Data []byte
 	// Recipients are the user ids that may see it; empty for everyone.
 	Recipients []string
+	// Key is the conflation key: of entries with the same key and recipients, a subscriber that has fallen behind needs
+	// the newest only. Empty for those that all must get.
+	Key string
+	// Term is the journal's when the publisher began; 0 for one that does not care about its order.
+	Term uint64
 	// Subscribers is how many subscribers it is for, to be repeated to whoever publishes it again.
 	Subscribers uint32
 }
@@ -85,10 +104,11 @@ type Record struct {
 	Seq uint64
 	// Time is when it was appended.
 	Time time.Time
-	// Type, Data and Recipients are the entry's.
+	// Type, Data, Recipients and Key are the entry's.
 	Type       string
 	Data       []byte
 	Recipients []string
+	Key        string
 
 	building sync.Mutex
 	variants [Variants]atomic.Pointer[[]byte]
