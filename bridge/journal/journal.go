@@ -109,6 +109,8 @@ type Record struct {
 	Data       []byte
 	Recipients []string
 	Key        string
+	// Subscribers is the entry's.
+	Subscribers uint32
 
 	building sync.Mutex
 	variants [Variants]atomic.Pointer[[]byte]

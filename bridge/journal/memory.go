@@ -90,7 +90,9 @@ func (m *Memory) Append(_ context.Context, e Entry) (Pending, error) {
 		}
 	}
 	receipt := Receipt{Position: Position{Epoch: m.epoch, Seq: m.next}, Subscribers: e.Subscribers}
-	m.Add(&Record{Seq: m.next, Time: now, Type: e.Type, Data: e.Data, Recipients: e.Recipients, Key: e.Key})
+	m.Add(&Record{
+		Seq: m.next, Time: now, Type: e.Type, Data: e.Data, Recipients: e.Recipients, Key: e.Key, Subscribers: e.Subscribers,
+	})
 	m.next++
 	if e.ID != "" {
 		m.ids.remember(e.ID, receipt, now)

@@ -29,6 +29,12 @@ func (c WindowConfig) withDefaults() WindowConfig {
 	return c
 }
 
+// Room returns how many records, of a size in bytes of data, a window has at hand at the most, and how old ones.
+func (c WindowConfig) Room(size int) (records int, age time.Duration) {
+	c = c.withDefaults()
+	return min(c.Messages, c.Bytes/(recordOverhead+7*size)), c.Age
+}
+
 // Window holds the newest records of a journal in memory: what is at hand. It is safe for concurrent use.
 type Window struct {
 	config WindowConfig

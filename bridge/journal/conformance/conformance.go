@@ -11,11 +11,11 @@ import (
 	"github.com/rotki/notification-bridge/bridge/journal"
 )
 
-// Keep is how many records a journal under test must be able to keep; it must keep no more than that.
+// Keep is how many records a journal under test must be able to have at hand; it must have no more than that.
 const Keep = 100
 
-// Run checks the journals that open makes. Each call must return an empty one, bounded to Keep messages, which is
-// cleaned up by the test.
+// Run checks the journals that open makes. Each call must return an empty one that has at most Keep records at hand, however
+// many it stores, and is cleaned up by the test.
 func Run(t *testing.T, open func(t *testing.T) journal.Journal) {
 	for _, tc := range []struct {
 		name string
@@ -29,6 +29,10 @@ func Run(t *testing.T, open func(t *testing.T) journal.Journal) {
 		{"order under concurrency", order},
 		{"notify", notify},
 		{"variants", variants},
+		{"entries", entries},
+		{"recall", recall},
+		{"since", since},
+		{"term", term},
 	} {
 		t.Run(tc.name, func(t *testing.T) { tc.test(t, open(t)) })
 	}
@@ -113,6 +117,7 @@ func dedup(t *testing.T, j journal.Journal) {
 	if r := add(t, j, journal.Entry{Type: "legacy", Data: []byte(`{}`)}); r.Duplicate {
 		t.Error("entries without an ID are not duplicates")
 	}
+	readAll(t, j, start, 4)
 	if _, next := j.Bounds(); next != start+4 {
 		t.Errorf("%d entries were appended, want 4", next-start)
 	}
