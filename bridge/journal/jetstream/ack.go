@@ -97,13 +97,13 @@ func plainAck(data []byte) (a ack, ok bool) {
 	return ack{}, false
 }
 
-// acks takes the acks of what is on its way. Only one flight is, at any time: acks that come later than anybody waits
-// for them are those of an earlier one.
+// acks takes the acks of what is on its way.
 type acks struct {
 	inbox string // every ack's subject is this, the flight's number and the message's index
 
 	mu      sync.Mutex
-	current *flight
+	number  uint64
+	flights map[uint64]*flight // those that somebody waits for
 }
 
 // flight is messages on their way, of which each is to be acknowledged.
@@ -112,7 +112,6 @@ type flight struct {
 	number uint64
 	acks   []ack
 	left   int
-	ended  bool
 	err    error
 	done   chan struct{}
 }
@@ -120,12 +119,10 @@ type flight struct {
 func (a *acks) begin(n int) *flight {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	number := uint64(1)
-	if a.current != nil {
-		number += a.current.number
-	}
-	a.current = &flight{owner: a, number: number, acks: make([]ack, n), left: n, done: make(chan struct{})}
-	return a.current
+	a.number++
+	f := &flight{owner: a, number: a.number, acks: make([]ack, n), left: n, done: make(chan struct{})}
+	a.flights[f.number] = f
+	return f
 }
 
 // id returns what tells the flight from all others, of other journals too.
@@ -148,8 +145,8 @@ func (a *acks) take(m *nats.Msg) {
 	parsed, err := parseAck(m)
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	f := a.current
-	if f == nil || f.number != n || f.ended || i >= uint64(len(f.acks)) {
+	f := a.flights[n]
+	if f == nil || i >= uint64(len(f.acks)) {
 		return
 	}
 	if err != nil {
@@ -162,12 +159,12 @@ func (a *acks) take(m *nats.Msg) {
 	}
 }
 
-// fail ends whatever is on its way.
-func (a *acks) fail(err error) {
+// failAll ends whatever is on its way.
+func (a *acks) failAll(err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.current != nil {
-		a.current.end(err)
+	for _, f := range a.flights {
+		f.end(err)
 	}
 }
 
@@ -179,8 +176,9 @@ func (f *flight) fail(err error) {
 
 // end takes no more acks. The owner's lock is held.
 func (f *flight) end(err error) {
-	if !f.ended {
-		f.ended, f.err = true, err
+	if f.owner.flights[f.number] == f {
+		delete(f.owner.flights, f.number)
+		f.err = err
 		close(f.done)
 	}
 }

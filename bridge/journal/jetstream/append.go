@@ -3,6 +3,8 @@ package jetstream
 import (
 	"context"
 	"fmt"
+	"iter"
+	"sync"
 
 	"github.com/nats-io/nats.go"
 
@@ -10,10 +12,12 @@ import (
 )
 
 const (
-	// maxGroup is how many entries are published together at the most; JetStream takes no larger batch.
-	maxGroup = 1000
+	// maxGroup is how many entries are published together at the most; JetStream takes batches of up to 1000.
+	maxGroup = 500
 	// maxGroupBytes bounds them in bytes, unless one alone is larger.
 	maxGroupBytes = 2 << 20
+	// maxAhead is how many groups more may be on their way to a server that is alone.
+	maxAhead = 6
 )
 
 // group is entries that are published together. While one is on its way, the next fills.
@@ -124,18 +128,55 @@ func (j *Journal) Term() uint64 {
 
 // publishAll publishes one group after the other, until the journal is sealed and nothing is left.
 func (j *Journal) publishAll(ctx context.Context) {
-	for range j.work {
-		g, more := j.take()
-		if len(g.entries) > 0 {
-			if err := j.publish(ctx, g); err != nil {
-				j.fail(g, err)
-			}
-			close(g.done)
+	for g := range j.groups() {
+		err := j.health.broken()
+		if err == nil {
+			err = j.publishBatches(ctx, g.entries)
 		}
-		if !more {
-			return
+		j.finish(g, err)
+	}
+}
+
+// publishAhead is publishAll for a server that is alone: it does not wait for one group's acknowledgement before it sends
+// the next.
+func (j *Journal) publishAhead(ctx context.Context) {
+	type sent struct {
+		group  *group
+		flight *flight
+	}
+	under := make(chan sent, maxAhead)
+	var settling sync.WaitGroup
+	settling.Go(func() {
+		for s := range under {
+			j.finish(s.group, j.settlePipelined(ctx, s.flight, s.group.entries))
+		}
+	})
+	for g := range j.groups() {
+		under <- sent{g, j.sendPipelined(g.entries)}
+	}
+	close(under)
+	settling.Wait()
+}
+
+// groups yields each group that has something in it, until the journal is sealed and nothing is left.
+func (j *Journal) groups() iter.Seq[*group] {
+	return func(yield func(*group) bool) {
+		for range j.work {
+			g, more := j.take()
+			if len(g.entries) > 0 && !yield(g) || !more {
+				return
+			}
 		}
 	}
+}
+
+// finish tells those who wait for a group what became of it.
+func (j *Journal) finish(g *group, err error) {
+	j.health.published(err)
+	if err != nil {
+		j.fail(g, err)
+	}
+	close(g.done)
 }
 
 // take returns the group that has filled, and whether another may follow.
@@ -149,7 +190,7 @@ func (j *Journal) take() (g *group, more bool) {
 }
 
 // fail begins another term, in which nothing of the one before is on its way: neither what is left of the group nor what
-// was to follow it. Under one lock, so that no entry of the old term comes between.
+// was to follow it. Under one lock, so that no entry of the old term comes after it.
 func (j *Journal) fail(g *group, err error) {
 	err = fmt.Errorf("%w: %w", journal.ErrUnavailable, err)
 	j.mu.Lock()
@@ -157,6 +198,7 @@ func (j *Journal) fail(g *group, err error) {
 	next := j.filling
 	j.filling = newGroup()
 	j.mu.Unlock()
+	j.acks.failAll(err)
 	g.err, next.err = err, err
 	close(next.taken)
 	close(next.done)

@@ -29,16 +29,15 @@ import (
 type Journal struct {
 	*journal.Window
 
-	config    Config
-	nc        *nats.Conn
-	js        jetstream.JetStream
-	epoch     uint64
-	prefix    string // of the stream's subjects
-	inBatches bool
-	acks      acks
-	health    *health
-	moved     chan struct{} // tells the tail that the connection is another
-	newest    uint64        // sequence number that was acknowledged last; the publishing goroutine's
+	config Config
+	nc     *nats.Conn
+	js     jetstream.JetStream
+	epoch  uint64
+	prefix string // of the stream's subjects
+	acks   acks
+	health *health
+	moved  chan struct{} // tells the tail that the connection is another
+	newest uint64        // sequence number that was acknowledged last; the publishing goroutine's
 
 	work    chan struct{} // tells it that a group fills, or that none will
 	mu      sync.Mutex
@@ -96,7 +95,7 @@ func (j *Journal) open(ctx context.Context) error {
 	}
 	j.prefix = prefix(j.config.Stream, j.epoch)
 	j.newest = info.State.LastSeq
-	j.inBatches = j.config.Replicas > 1 || nc.ConnectedClusterName() != ""
+	j.acks.flights = make(map[uint64]*flight)
 	j.acks.inbox = nats.NewInbox() + "."
 	if _, err := nc.Subscribe(j.acks.inbox+"*.*", j.acks.take); err != nil {
 		return fmt.Errorf("listen for acknowledgements: %w", err)
@@ -110,7 +109,11 @@ func (j *Journal) run() {
 	publishing, abandon := context.WithCancel(context.Background())
 	running, stop := context.WithCancel(context.Background())
 	j.abandon, j.stop = abandon, stop
-	j.publishing.Go(func() { j.publishAll(publishing) })
+	publish := j.publishAll
+	if j.config.Server != nil {
+		publish = j.publishAhead
+	}
+	j.publishing.Go(func() { publish(publishing) })
 	j.running.Go(func() { j.tail(running) })
 	j.running.Go(func() { j.watch(running) })
 }
@@ -188,7 +191,7 @@ func (j *Journal) lost(err error) {
 	}
 	err = fmt.Errorf("NATS at %s is away: %w", j.config.place(), err)
 	j.health.change(func() { j.health.away = err })
-	j.acks.fail(err)
+	j.acks.failAll(err)
 }
 
 // back is called when there is another connection.
