@@ -25,13 +25,12 @@ import (
 	"github.com/rotki/notification-bridge/bridge/admin"
 	"github.com/rotki/notification-bridge/bridge/delivery"
 	"github.com/rotki/notification-bridge/bridge/ingest"
-	"github.com/rotki/notification-bridge/bridge/journal"
 )
 
 // Bridge is one running bridge.
 type Bridge struct {
 	config   Config
-	journal  *journal.Memory
+	journal  keeper
 	delivery *delivery.Engine
 	ingest   *ingest.Server
 	http     *http.Server
@@ -52,9 +51,12 @@ const (
 	draining
 )
 
-// New opens the listeners of a bridge, whose addresses are known from then on; Run serves them. The error says which
-// setting is wrong or which address cannot be listened on.
-func New(config Config) (*Bridge, error) {
+// New opens the journal and the listeners of a bridge, whose addresses are known from then on; Run serves them. The error
+// says which setting is wrong, which address cannot be listened on, or what is the matter with the journal's stream.
+func New(config Config) (*Bridge, error) { return Open(context.Background(), config) }
+
+// Open is New that gives up, when ctx is done, to wait for NATS or for a stream that is long.
+func Open(ctx context.Context, config Config) (_ *Bridge, err error) {
 	config = config.withDefaults()
 	if err := config.check(); err != nil {
 		return nil, err
@@ -66,10 +68,18 @@ func New(config Config) (*Bridge, error) {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
-	b := &Bridge{config: config, journal: journal.NewMemory(config.Journal), upstream: new(http.Transport)}
+	b := &Bridge{config: config, upstream: new(http.Transport)}
 	if err := b.loadContract(); err != nil {
 		return nil, err
 	}
+	if b.journal, err = config.openJournal(ctx, registry); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			_ = b.journal.Close(context.Background()) // nothing is on its way yet
+		}
+	}()
 	registerJournal(registry, b.journal)
 	b.delivery = delivery.New(delivery.Config{
 		Log:            b.journal,
@@ -108,25 +118,6 @@ func New(config Config) (*Bridge, error) {
 		return nil, fmt.Errorf("--upstream %s is the bridge itself: name the server behind it", config.Upstream)
 	}
 	return b, nil
-}
-
-func registerJournal(registerer prometheus.Registerer, j *journal.Memory) {
-	registerer.MustRegister(
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "bridge_journal_records",
-			Help: "Notifications kept in the journal.",
-		}, func() float64 {
-			records, _ := j.Stats()
-			return float64(records)
-		}),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "bridge_journal_bytes",
-			Help: "About how many bytes of memory the journal's records take.",
-		}, func() float64 {
-			_, bytes := j.Stats()
-			return float64(bytes)
-		}),
-	)
 }
 
 func (b *Bridge) listen() error {
@@ -179,7 +170,19 @@ func (b *Bridge) ready() error {
 	case draining:
 		return errors.New("draining")
 	}
-	return nil
+	return b.journal.Ready()
+}
+
+// tellHealth keeps what gRPC's health service says in line with the journal.
+func (b *Bridge) tellHealth(ctx context.Context) {
+	for {
+		b.ingest.SetServing(b.journal.Ready() == nil)
+		select {
+		case <-b.journal.Changed():
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // Run serves until ctx is done, then drains: no more publishes, every answer that is owed, what is in the journal to
@@ -201,6 +204,7 @@ func (b *Bridge) Run(ctx context.Context) error {
 	requests, endRequests := context.WithCancel(context.WithoutCancel(ctx))
 	defer endRequests()
 	b.http.BaseContext = func(net.Listener) context.Context { return requests }
+	serving.Go(func() { b.tellHealth(delivering) })
 	serve("deliver", func() error { return b.delivery.Run(delivering) })
 	serve("serve websockets", func() error { return b.http.Serve(b.httpListener) })
 	serve("serve publishers", func() error { return b.ingest.Serve(b.grpcListener) })
@@ -236,13 +240,16 @@ func (b *Bridge) drain() {
 	publishers, cancelPublishers := context.WithTimeout(deadline, b.config.DrainTimeout/2)
 	b.ingest.Drain(publishers)
 	cancelPublishers()
-	b.journal.Close()
+	b.journal.Seal() // it goes on to follow its stream, so that subscribers get what other bridges take
 
 	// So that they do not all reconnect at once, somewhere else or here, they end one by one.
 	spread := min(time.Duration(connections)*time.Millisecond, b.config.DrainTimeout/4)
 	b.delivery.Drain(deadline, spread)
 	if b.config.Upstream != "" {
 		_ = b.http.Shutdown(deadline) // requests that are being passed on
+	}
+	if err := b.journal.Close(deadline); err != nil {
+		b.config.Logger.Warn("the journal was cut short", "err", err)
 	}
 	b.config.Logger.Info("drained", "took", time.Since(start).Round(time.Millisecond), "connections", b.delivery.Connections())
 }

@@ -65,8 +65,10 @@ type Config struct {
 	SendBuffer int
 	// MaxMessageBytes is the largest publish request that is accepted; 1 MiB by default.
 	MaxMessageBytes int
-	// Journal bounds the journal.
+	// Journal bounds the journal in memory, or what of a stream is at hand there.
 	Journal journal.MemoryConfig
+	// Stream says where a journal is that outlives the process; nowhere by default.
+	Stream StreamConfig
 	// Logger is where the bridge logs; nowhere by default.
 	Logger *slog.Logger
 }
@@ -109,6 +111,11 @@ func (c Config) check() error {
 		{"journal-age", int64(c.Journal.Age)},
 		{"dedup-window", int64(c.Journal.DedupWindow)},
 		{"dedup-ids", int64(c.Journal.DedupIDs)},
+		{"nats-timeout", int64(c.Stream.Timeout)},
+		{"stream-replicas", int64(c.Stream.Replicas)},
+		{"stream-messages", int64(c.Stream.Messages)},
+		{"stream-bytes", int64(c.Stream.Bytes)},
+		{"stream-age", int64(c.Stream.Age)},
 	} {
 		if bound.value < 0 {
 			return fmt.Errorf("--%s must be greater than 0", bound.flag)
@@ -127,7 +134,7 @@ func (c Config) check() error {
 			return fmt.Errorf("--allowed-origins: %q is not an origin; write it as the browser does, for example https://rotki.example.org", origin)
 		}
 	}
-	return nil
+	return c.Stream.check()
 }
 
 // isOrigin reports whether s is what a browser sends as the Origin of a page, or that with a slash at its end.
@@ -167,8 +174,8 @@ func leadsTo(u *url.URL, l net.Addr) bool {
 	return named.IP.Equal(listening.IP) || listening.IP.IsUnspecified() && named.IP.IsLoopback()
 }
 
-// listen opens a listener. It refuses an address that others can reach unless the operator insists.
-func (c Config) listen(flag, addr string, how net.ListenConfig) (net.Listener, error) {
+// resolve reads an address to listen on. It refuses one that others can reach unless the operator insists.
+func (c Config) resolve(flag, addr string) (*net.TCPAddr, error) {
 	resolved, err := net.ResolveTCPAddr("tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("--%s: %q is not host:port: %w", flag, addr, err)
@@ -177,6 +184,15 @@ func (c Config) listen(flag, addr string, how net.ListenConfig) (net.Listener, e
 		return nil, fmt.Errorf("--%s %s can be reached from other machines, and the bridge asks nobody who they are: "+
 			"listen on 127.0.0.1 (and let a reverse proxy authenticate), or pass --insecure-allow-anonymous if anyone may "+
 			"publish and read notifications", flag, addr)
+	}
+	return resolved, nil
+}
+
+// listen opens a listener.
+func (c Config) listen(flag, addr string, how net.ListenConfig) (net.Listener, error) {
+	resolved, err := c.resolve(flag, addr)
+	if err != nil {
+		return nil, err
 	}
 	l, err := how.Listen(context.Background(), "tcp", resolved.String())
 	if err != nil {

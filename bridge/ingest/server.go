@@ -146,9 +146,19 @@ func New(config Config) *Server {
 	healthv1.RegisterHealthServer(s.grpc, s.health)
 	reflection.Register(s.grpc)
 	metrics.InitializeMetrics(s.grpc)
-	s.health.SetServingStatus("", healthv1.HealthCheckResponse_SERVING)
-	s.health.SetServingStatus(notificationsv1.NotificationService_ServiceDesc.ServiceName, healthv1.HealthCheckResponse_SERVING)
+	s.SetServing(true)
 	return s
+}
+
+// SetServing makes the health service say that publishes can be taken, as it does at first, or that they cannot. Streams
+// are taken all the same. It has no effect once the server drains.
+func (s *Server) SetServing(serving bool) {
+	status := healthv1.HealthCheckResponse_NOT_SERVING
+	if serving {
+		status = healthv1.HealthCheckResponse_SERVING
+	}
+	s.health.SetServingStatus("", status)
+	s.health.SetServingStatus(notificationsv1.NotificationService_ServiceDesc.ServiceName, status)
 }
 
 // recovered turns a panic into a status that tells the caller nothing of the bridge's inside.

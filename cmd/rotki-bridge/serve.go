@@ -37,11 +37,28 @@ type serveCommand struct {
 	SendBuffer      int           `default:"131072" help:"Bytes that the kernel buffers per subscriber."`
 	MaxMessageBytes int           `default:"1048576" help:"Largest publish request that is accepted, in bytes."`
 
-	JournalMessages int           `default:"65536" help:"Notifications that the journal keeps at the most."`
+	JournalMessages int           `default:"65536" help:"Notifications that the journal keeps in memory at the most."`
 	JournalBytes    int           `default:"67108864" help:"Memory that the journal takes at the most, in bytes."`
-	JournalAge      time.Duration `default:"10m" help:"How long the journal keeps a notification at the most."`
+	JournalAge      time.Duration `default:"10m" help:"How long the journal keeps a notification in memory at the most."`
 	DedupWindow     time.Duration `default:"2m" help:"How long a publisher's message id is remembered."`
-	DedupIDs        int           `name:"dedup-ids" default:"262144" help:"How many message ids are remembered at the most."`
+	DedupIDs        int           `name:"dedup-ids" default:"262144" help:"How many message ids are remembered at the most, unless a stream keeps the journal."`
+
+	NATSURL     []string      `name:"nats-url" help:"NATS servers that keep the journal, so that it outlives the bridge and several bridges share it."`
+	NATSCreds   string        `placeholder:"FILE" help:"How to log in there: a file with a JWT and an NKey seed."`
+	NATSNKey    string        `name:"nats-nkey" placeholder:"FILE" help:"How to log in there: a file with an NKey seed."`
+	NATSCA      string        `name:"nats-ca" placeholder:"FILE" help:"Authorities that vouch for those servers, in PEM, instead of the system's."`
+	NATSCert    string        `placeholder:"FILE" help:"The bridge's certificate for them, in PEM."`
+	NATSKey     string        `placeholder:"FILE" help:"Its key, in PEM."`
+	NATSTimeout time.Duration `default:"30s" help:"How long a start waits for them."`
+	DataDir     string        `placeholder:"DIR" help:"Where a NATS server in the bridge keeps the journal, so that it outlives the bridge."`
+	NATSListen  string        `placeholder:"HOST:PORT" help:"Where others can reach that server; nowhere by default."`
+	SyncAlways  bool          `help:"Acknowledge nothing before the disk has it, so that it outlives a power cut too."`
+
+	Stream         string        `default:"rotki-notifications" help:"Name of the stream that keeps the journal; created if absent."`
+	StreamReplicas int           `default:"1" help:"How many NATS servers store each notification: 1, 3 or 5."`
+	StreamMessages int           `default:"1048576" help:"Notifications that the stream keeps at the most."`
+	StreamBytes    int           `default:"1073741824" help:"Bytes that the stream keeps at the most."`
+	StreamAge      time.Duration `default:"24h" help:"How long the stream keeps a notification at the most."`
 
 	LogLevel  slog.Level `default:"info" help:"debug, info, warn or error."`
 	LogFormat string     `default:"text" enum:"text,json" help:"text or json."`
@@ -74,7 +91,7 @@ func (c *serveCommand) Run(ctx context.Context, command *kong.Context, streams s
 		hangups = trapHangups()
 	}
 	logger := c.logger(streams.Err)
-	b, err := bridge.New(bridge.Config{
+	b, err := bridge.Open(ctx, bridge.Config{
 		HTTPAddr:               c.HTTPAddr,
 		GRPCAddr:               c.GRPCAddr,
 		AdminAddr:              c.AdminAddr,
@@ -95,6 +112,23 @@ func (c *serveCommand) Run(ctx context.Context, command *kong.Context, streams s
 			Age:         c.JournalAge,
 			DedupWindow: c.DedupWindow,
 			DedupIDs:    c.DedupIDs,
+		},
+		Stream: bridge.StreamConfig{
+			URLs:        c.NATSURL,
+			Credentials: c.NATSCreds,
+			NKey:        c.NATSNKey,
+			CA:          c.NATSCA,
+			Cert:        c.NATSCert,
+			Key:         c.NATSKey,
+			Timeout:     c.NATSTimeout,
+			Dir:         c.DataDir,
+			Listen:      c.NATSListen,
+			SyncAlways:  c.SyncAlways,
+			Name:        c.Stream,
+			Replicas:    c.StreamReplicas,
+			Messages:    c.StreamMessages,
+			Bytes:       c.StreamBytes,
+			Age:         c.StreamAge,
 		},
 		Logger: logger,
 	})

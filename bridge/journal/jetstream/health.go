@@ -30,6 +30,7 @@ var Failures = []Failure{Disconnected, Timeout, Refused, StreamLost}
 type health struct {
 	log     *slog.Logger
 	checks  chan struct{} // asks for a look at the stream
+	changed chan struct{} // tells that ready may say something else
 	mu      sync.Mutex
 	away    error // why there is no connection
 	silent  error // why the stream does not answer
@@ -41,11 +42,14 @@ type health struct {
 }
 
 func newHealth(log *slog.Logger) *health {
-	return &health{log: log, checks: make(chan struct{}, 1), counts: make(map[Failure]uint64)}
+	return &health{log: log, checks: make(chan struct{}, 1), changed: make(chan struct{}, 1), counts: make(map[Failure]uint64)}
 }
 
 // Ready returns nil, or why nothing can be stored at the moment.
 func (j *Journal) Ready() error { return j.health.ready() }
+
+// Changed returns a channel that gets something whenever Ready has begun or ceased to return nil. It is for one receiver.
+func (j *Journal) Changed() <-chan struct{} { return j.health.changed }
 
 // Connected reports whether there is a connection to NATS.
 func (j *Journal) Connected() bool { return j.nc.IsConnected() }
@@ -77,7 +81,7 @@ func (h *health) reason() error {
 func (h *health) change(f func()) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	was := h.gone
+	was, before := h.gone, h.reason()
 	f()
 	reason := h.reason()
 	switch {
@@ -88,7 +92,9 @@ func (h *health) change(f func()) {
 	case reason == nil && h.shown:
 		h.log.Info("the journal is available again")
 	}
-	h.shown = reason != nil
+	if h.shown = reason != nil; h.shown == (before == nil) {
+		wake(h.changed)
+	}
 }
 
 // broken returns why nothing will ever be stored again, or nil.

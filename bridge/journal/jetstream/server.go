@@ -98,12 +98,12 @@ func (s *Server) start(ctx context.Context) error {
 	nats.Start() // recovers the streams before it returns
 	deadline := time.Now().Add(startTimeout)
 	for !nats.ReadyForConnections(100 * time.Millisecond) {
-		if !nats.Running() || time.Now().After(deadline) || ctx.Err() != nil {
-			return fmt.Errorf("the NATS server in %s does not start: %w", s.config.Dir, errors.Join(ctx.Err(), log.fatal()))
+		if log.isFatal() || !nats.Running() || time.Now().After(deadline) || ctx.Err() != nil {
+			return fmt.Errorf("the NATS server in %s does not start: %w", s.config.Dir, errors.Join(ctx.Err(), log.lastError()))
 		}
 	}
 	if !nats.JetStreamEnabled() {
-		return fmt.Errorf("the NATS server in %s cannot use its store: %w", s.config.Dir, log.fatal())
+		return fmt.Errorf("the NATS server in %s cannot use its store: %w", s.config.Dir, log.lastError())
 	}
 	return nil
 }

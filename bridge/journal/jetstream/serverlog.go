@@ -15,6 +15,7 @@ type serverLog struct {
 
 	mu   sync.Mutex
 	last string // the last error
+	died bool   // it was one after which the server does not go on
 }
 
 func (l *serverLog) Noticef(format string, v ...any) { l.write(slog.LevelDebug, format, v) }
@@ -24,7 +25,18 @@ func (l *serverLog) Warnf(format string, v ...any)   { l.write(slog.LevelWarn, f
 func (l *serverLog) Errorf(format string, v ...any)  { l.fail(format, v) }
 
 // Fatalf does not end the process: StartServer finds that the server does not run, and returns the reason.
-func (l *serverLog) Fatalf(format string, v ...any) { l.fail(format, v) }
+func (l *serverLog) Fatalf(format string, v ...any) {
+	l.fail(format, v)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.died = true
+}
+
+func (l *serverLog) isFatal() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.died
+}
 
 func (l *serverLog) fail(format string, v []any) {
 	l.write(slog.LevelError, format, v)
@@ -39,8 +51,8 @@ func (l *serverLog) write(level slog.Level, format string, v []any) {
 
 func text(format string, v []any) string { return strings.TrimSpace(fmt.Sprintf(format, v...)) }
 
-// fatal returns the last error that the server logged.
-func (l *serverLog) fatal() error {
+// lastError returns the last error that the server logged.
+func (l *serverLog) lastError() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.last == "" {
