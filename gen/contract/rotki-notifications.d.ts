@@ -284,7 +284,10 @@ export interface BalanceSnapshotError {
   error: string;
 }
 
-/** LoginStatus tells how far the upgrade of a user's database has come during login. */
+/**
+ * LoginStatus tells how far the upgrade of a user's database has come during login. A subscriber that has fallen behind
+ * gets only the newest of an upgrade between the same two versions.
+ */
 export interface LoginStatus {
   /** Version of the database before any upgrade began. Example: 26. */
   start_db_version: number;
@@ -333,7 +336,7 @@ export interface PremiumStatusUpdate {
 
 /**
  * DbUpgradeStatus tells how far the upgrade of a user's database has come. Since rotki 1.27.0; it is what login_status
- * became.
+ * became. A subscriber that has fallen behind gets only the newest of an upgrade between the same two versions.
  */
 export interface DbUpgradeStatus {
   /** Version of the database before any upgrade began. Example: 26. */
@@ -359,7 +362,10 @@ export interface CurrentDbUpgrade {
   description: string | null;
 }
 
-/** DataMigrationStatus tells how far the migrations of a user's data have come. Since rotki 1.27.0. */
+/**
+ * DataMigrationStatus tells how far the migrations of a user's data have come. Since rotki 1.27.0. A subscriber that
+ * has fallen behind gets only the newest of a round between the same two migrations.
+ */
 export interface DataMigrationStatus {
   /** The last migration that was done before this round. Example: 1. */
   start_version: number;
@@ -742,7 +748,10 @@ export interface ExchangeUnknownAsset {
   details: string;
 }
 
-/** ProgressUpdates tells how far a long task has come. Since rotki 1.38.0. */
+/**
+ * ProgressUpdates tells how far a long task has come. Since rotki 1.38.0. A subscriber that has fallen behind gets only
+ * the newest of a subtype, of its chain, protocol and counterparty where it has them; but every csv_import_result.
+ */
 export type ProgressUpdates =
   /** Transactions are decoded: starts at 0, ends with processed = total. */
   | ProgressUpdatesUndecodedTransactions
@@ -751,7 +760,7 @@ export type ProgressUpdates =
    * five seconds, and always one at the end.
    */
   | ProgressUpdatesProtocolCacheUpdates
-  /** A CSV file was imported: once per import. */
+  /** A CSV file was imported: once per import. A result, which may tell of errors, and no progress. */
   | ProgressUpdatesCsvImportResult
   /** Historical prices are queried: sent for every tenth price only. */
   | ProgressUpdatesHistoricalPriceQueryStatus
@@ -796,7 +805,7 @@ export interface ProgressUpdatesProtocolCacheUpdates {
   subtype: "protocol_cache_updates";
 }
 
-/** A CSV file was imported: once per import. */
+/** A CSV file was imported: once per import. A result, which may tell of errors, and no progress. */
 export interface ProgressUpdatesCsvImportResult {
   /** How much there is to do. Example: 20. */
   total: number;

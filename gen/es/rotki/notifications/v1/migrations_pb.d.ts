@@ -11,7 +11,8 @@ import type { Message } from "@bufbuild/protobuf";
 export declare const file_rotki_notifications_v1_migrations: GenFile;
 
 /**
- * LoginStatus tells how far the upgrade of a user's database has come during login.
+ * LoginStatus tells how far the upgrade of a user's database has come during login. A subscriber that has fallen behind
+ * gets only the newest of an upgrade between the same two versions.
  *
  * @generated from message rotki.notifications.v1.LoginStatus
  */
@@ -80,7 +81,8 @@ export declare const CurrentUpgradeSchema: GenMessage<CurrentUpgrade>;
 
 /**
  * DbUpgradeStatus tells how far the upgrade of a user's database has come. Since rotki 1.27.0; it is what
- * login_status became.
+ * login_status became. A subscriber that has fallen behind gets only the newest of an upgrade between the same two
+ * versions.
  *
  * @generated from message rotki.notifications.v1.DbUpgradeStatus
  */
@@ -156,7 +158,8 @@ export declare type CurrentDbUpgrade = Message<"rotki.notifications.v1.CurrentDb
 export declare const CurrentDbUpgradeSchema: GenMessage<CurrentDbUpgrade>;
 
 /**
- * DataMigrationStatus tells how far the migrations of a user's data have come. Since rotki 1.27.0.
+ * DataMigrationStatus tells how far the migrations of a user's data have come. Since rotki 1.27.0. A subscriber that has
+ * fallen behind gets only the newest of a round between the same two migrations.
  *
  * @generated from message rotki.notifications.v1.DataMigrationStatus
  */

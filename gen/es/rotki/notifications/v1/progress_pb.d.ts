@@ -11,7 +11,8 @@ import type { Message } from "@bufbuild/protobuf";
 export declare const file_rotki_notifications_v1_progress: GenFile;
 
 /**
- * ProgressUpdates tells how far a long task has come. Since rotki 1.38.0.
+ * ProgressUpdates tells how far a long task has come. Since rotki 1.38.0. A subscriber that has fallen behind gets only
+ * the newest of a subtype, of its chain, protocol and counterparty where it has them; but every csv_import_result.
  *
  * @generated from message rotki.notifications.v1.ProgressUpdates
  */
@@ -54,7 +55,7 @@ export declare type ProgressUpdates = Message<"rotki.notifications.v1.ProgressUp
     case: "protocolCacheUpdates";
   } | {
     /**
-     * A CSV file was imported: once per import.
+     * A CSV file was imported: once per import. A result, which may tell of errors, and no progress.
      *
      * @generated from field: rotki.notifications.v1.CsvImportResult csv_import_result = 5;
      */

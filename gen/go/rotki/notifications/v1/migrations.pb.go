@@ -21,7 +21,8 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// LoginStatus tells how far the upgrade of a user's database has come during login.
+// LoginStatus tells how far the upgrade of a user's database has come during login. A subscriber that has fallen behind
+// gets only the newest of an upgrade between the same two versions.
 type LoginStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Version of the database before any upgrade began. Example: 26.
@@ -150,7 +151,8 @@ func (x *CurrentUpgrade) GetCurrentStep() uint32 {
 }
 
 // DbUpgradeStatus tells how far the upgrade of a user's database has come. Since rotki 1.27.0; it is what
-// login_status became.
+// login_status became. A subscriber that has fallen behind gets only the newest of an upgrade between the same two
+// versions.
 type DbUpgradeStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Version of the database before any upgrade began. Example: 26.
@@ -288,7 +290,8 @@ func (x *CurrentDbUpgrade) GetDescription() string {
 	return ""
 }
 
-// DataMigrationStatus tells how far the migrations of a user's data have come. Since rotki 1.27.0.
+// DataMigrationStatus tells how far the migrations of a user's data have come. Since rotki 1.27.0. A subscriber that has
+// fallen behind gets only the newest of a round between the same two migrations.
 type DataMigrationStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The last migration that was done before this round. Example: 1.
@@ -477,20 +480,20 @@ var File_rotki_notifications_v1_migrations_proto protoreflect.FileDescriptor
 
 const file_rotki_notifications_v1_migrations_proto_rawDesc = "" +
 	"\n" +
-	"'rotki/notifications/v1/migrations.proto\x12\x16rotki.notifications.v1\x1a!rotki/notifications/v1/wire.proto\"\xb4\x01\n" +
+	"'rotki/notifications/v1/migrations.proto\x12\x16rotki.notifications.v1\x1a!rotki/notifications/v1/wire.proto\"\xdf\x01\n" +
 	"\vLoginStatus\x12(\n" +
 	"\x10start_db_version\x18\x01 \x01(\rR\x0estartDbVersion\x12*\n" +
 	"\x11target_db_version\x18\x02 \x01(\rR\x0ftargetDbVersion\x12O\n" +
-	"\x0fcurrent_upgrade\x18\x03 \x01(\v2&.rotki.notifications.v1.CurrentUpgradeR\x0ecurrentUpgrade\"|\n" +
+	"\x0fcurrent_upgrade\x18\x03 \x01(\v2&.rotki.notifications.v1.CurrentUpgradeR\x0ecurrentUpgrade:)\xd2\xf3\x18\x10start_db_version\xd2\xf3\x18\x11target_db_version\"|\n" +
 	"\x0eCurrentUpgrade\x12&\n" +
 	"\x0ffrom_db_version\x18\x01 \x01(\rR\rfromDbVersion\x12\x1f\n" +
 	"\vtotal_steps\x18\x02 \x01(\rR\n" +
 	"totalSteps\x12!\n" +
-	"\fcurrent_step\x18\x03 \x01(\rR\vcurrentStep\"\xb0\x01\n" +
+	"\fcurrent_step\x18\x03 \x01(\rR\vcurrentStep\"\xd5\x01\n" +
 	"\x0fDbUpgradeStatus\x12#\n" +
 	"\rstart_version\x18\x01 \x01(\x04R\fstartVersion\x12%\n" +
 	"\x0etarget_version\x18\x02 \x01(\x04R\rtargetVersion\x12Q\n" +
-	"\x0fcurrent_upgrade\x18\x03 \x01(\v2(.rotki.notifications.v1.CurrentDbUpgradeR\x0ecurrentUpgrade\"\xb2\x01\n" +
+	"\x0fcurrent_upgrade\x18\x03 \x01(\v2(.rotki.notifications.v1.CurrentDbUpgradeR\x0ecurrentUpgrade:#\xd2\xf3\x18\rstart_version\xd2\xf3\x18\x0etarget_version\"\xb2\x01\n" +
 	"\x10CurrentDbUpgrade\x12\x1d\n" +
 	"\n" +
 	"to_version\x18\x01 \x01(\x04R\ttoVersion\x12\x1f\n" +
@@ -498,11 +501,11 @@ const file_rotki_notifications_v1_migrations_proto_rawDesc = "" +
 	"totalSteps\x12!\n" +
 	"\fcurrent_step\x18\x03 \x01(\x04R\vcurrentStep\x12+\n" +
 	"\vdescription\x18\x04 \x01(\tB\x04\xc8\xf3\x18\x01H\x00R\vdescription\x88\x01\x01B\x0e\n" +
-	"\f_description\"\xb8\x01\n" +
+	"\f_description\"\xdd\x01\n" +
 	"\x13DataMigrationStatus\x12#\n" +
 	"\rstart_version\x18\x01 \x01(\x04R\fstartVersion\x12%\n" +
 	"\x0etarget_version\x18\x02 \x01(\x04R\rtargetVersion\x12U\n" +
-	"\x11current_migration\x18\x03 \x01(\v2(.rotki.notifications.v1.CurrentMigrationR\x10currentMigration\"\xad\x01\n" +
+	"\x11current_migration\x18\x03 \x01(\v2(.rotki.notifications.v1.CurrentMigrationR\x10currentMigration:#\xd2\xf3\x18\rstart_version\xd2\xf3\x18\x0etarget_version\"\xad\x01\n" +
 	"\x10CurrentMigration\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x04R\aversion\x12\x1f\n" +
 	"\vtotal_steps\x18\x02 \x01(\x04R\n" +

@@ -74,7 +74,8 @@ func (StatsCounterparty) EnumDescriptor() ([]byte, []int) {
 	return file_rotki_notifications_v1_progress_proto_rawDescGZIP(), []int{0}
 }
 
-// ProgressUpdates tells how far a long task has come. Since rotki 1.38.0.
+// ProgressUpdates tells how far a long task has come. Since rotki 1.38.0. A subscriber that has fallen behind gets only
+// the newest of a subtype, of its chain, protocol and counterparty where it has them; but every csv_import_result.
 type ProgressUpdates struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// How much there is to do. Example: 20.
@@ -237,7 +238,7 @@ type ProgressUpdates_ProtocolCacheUpdates struct {
 }
 
 type ProgressUpdates_CsvImportResult struct {
-	// A CSV file was imported: once per import.
+	// A CSV file was imported: once per import. A result, which may tell of errors, and no progress.
 	CsvImportResult *CsvImportResult `protobuf:"bytes,5,opt,name=csv_import_result,json=csvImportResult,proto3,oneof"`
 }
 
@@ -703,19 +704,19 @@ var File_rotki_notifications_v1_progress_proto protoreflect.FileDescriptor
 
 const file_rotki_notifications_v1_progress_proto_rawDesc = "" +
 	"\n" +
-	"%rotki/notifications/v1/progress.proto\x12\x16rotki.notifications.v1\x1a!rotki/notifications/v1/wire.proto\"\x97\a\n" +
+	"%rotki/notifications/v1/progress.proto\x12\x16rotki.notifications.v1\x1a!rotki/notifications/v1/wire.proto\"\xcf\a\n" +
 	"\x0fProgressUpdates\x12\x14\n" +
 	"\x05total\x18\x01 \x01(\x03R\x05total\x12\x1c\n" +
 	"\tprocessed\x18\x02 \x01(\x03R\tprocessed\x12f\n" +
 	"\x16undecoded_transactions\x18\x03 \x01(\v2-.rotki.notifications.v1.UndecodedTransactionsH\x00R\x15undecodedTransactions\x12d\n" +
-	"\x16protocol_cache_updates\x18\x04 \x01(\v2,.rotki.notifications.v1.ProtocolCacheUpdatesH\x00R\x14protocolCacheUpdates\x12U\n" +
-	"\x11csv_import_result\x18\x05 \x01(\v2'.rotki.notifications.v1.CsvImportResultH\x00R\x0fcsvImportResult\x12q\n" +
+	"\x16protocol_cache_updates\x18\x04 \x01(\v2,.rotki.notifications.v1.ProtocolCacheUpdatesH\x00R\x14protocolCacheUpdates\x12[\n" +
+	"\x11csv_import_result\x18\x05 \x01(\v2'.rotki.notifications.v1.CsvImportResultB\x04\xd0\xf3\x18\x01H\x00R\x0fcsvImportResult\x12q\n" +
 	"\x1dhistorical_price_query_status\x18\x06 \x01(\v2,.rotki.notifications.v1.HistoricalPriceQueryH\x00R\x1ahistoricalPriceQueryStatus\x12n\n" +
 	"\x1cmultiple_prices_query_status\x18\a \x01(\v2+.rotki.notifications.v1.MultiplePricesQueryH\x00R\x19multiplePricesQueryStatus\x12U\n" +
 	"\x11stats_price_query\x18\b \x01(\v2'.rotki.notifications.v1.StatsPriceQueryH\x00R\x0fstatsPriceQuery\x12a\n" +
 	"\x15liquity_staking_query\x18\t \x01(\v2+.rotki.notifications.v1.LiquityStakingQueryH\x00R\x13liquityStakingQuery\x12y\n" +
 	"\x1dhistorical_balance_processing\x18\n" +
-	" \x01(\v23.rotki.notifications.v1.HistoricalBalanceProcessingH\x00R\x1bhistoricalBalanceProcessingB\x13\n" +
+	" \x01(\v23.rotki.notifications.v1.HistoricalBalanceProcessingH\x00R\x1bhistoricalBalanceProcessing:0\xd2\xf3\x18\asubtype\xd2\xf3\x18\x05chain\xd2\xf3\x18\bprotocol\xd2\xf3\x18\fcounterpartyB\x13\n" +
 	"\x04task\x12\v\xca\xf3\x18\asubtype\"-\n" +
 	"\x15UndecodedTransactions\x12\x14\n" +
 	"\x05chain\x18\x01 \x01(\tR\x05chain\"H\n" +

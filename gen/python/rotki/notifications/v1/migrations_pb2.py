@@ -14,7 +14,7 @@ _sym_db = _symbol_database.Default()
 from rotki.notifications.v1 import wire_pb2 as rotki_dot_notifications_dot_v1_dot_wire__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'rotki/notifications/v1/migrations.proto\x12\x16rotki.notifications.v1\x1a!rotki/notifications/v1/wire.proto\"\xb4\x01\n\x0bLoginStatus\x12(\n\x10start_db_version\x18\x01 \x01(\rR\x0estartDbVersion\x12*\n\x11target_db_version\x18\x02 \x01(\rR\x0ftargetDbVersion\x12O\n\x0f\x63urrent_upgrade\x18\x03 \x01(\x0b\x32&.rotki.notifications.v1.CurrentUpgradeR\x0e\x63urrentUpgrade\"|\n\x0e\x43urrentUpgrade\x12&\n\x0f\x66rom_db_version\x18\x01 \x01(\rR\rfromDbVersion\x12\x1f\n\x0btotal_steps\x18\x02 \x01(\rR\ntotalSteps\x12!\n\x0c\x63urrent_step\x18\x03 \x01(\rR\x0b\x63urrentStep\"\xb0\x01\n\x0f\x44\x62UpgradeStatus\x12#\n\rstart_version\x18\x01 \x01(\x04R\x0cstartVersion\x12%\n\x0etarget_version\x18\x02 \x01(\x04R\rtargetVersion\x12Q\n\x0f\x63urrent_upgrade\x18\x03 \x01(\x0b\x32(.rotki.notifications.v1.CurrentDbUpgradeR\x0e\x63urrentUpgrade\"\xb2\x01\n\x10\x43urrentDbUpgrade\x12\x1d\n\nto_version\x18\x01 \x01(\x04R\ttoVersion\x12\x1f\n\x0btotal_steps\x18\x02 \x01(\x04R\ntotalSteps\x12!\n\x0c\x63urrent_step\x18\x03 \x01(\x04R\x0b\x63urrentStep\x12+\n\x0b\x64\x65scription\x18\x04 \x01(\tB\x04\xc8\xf3\x18\x01H\x00R\x0b\x64\x65scription\x88\x01\x01\x42\x0e\n\x0c_description\"\xb8\x01\n\x13\x44\x61taMigrationStatus\x12#\n\rstart_version\x18\x01 \x01(\x04R\x0cstartVersion\x12%\n\x0etarget_version\x18\x02 \x01(\x04R\rtargetVersion\x12U\n\x11\x63urrent_migration\x18\x03 \x01(\x0b\x32(.rotki.notifications.v1.CurrentMigrationR\x10\x63urrentMigration\"\xad\x01\n\x10\x43urrentMigration\x12\x18\n\x07version\x18\x01 \x01(\x04R\x07version\x12\x1f\n\x0btotal_steps\x18\x02 \x01(\x04R\ntotalSteps\x12!\n\x0c\x63urrent_step\x18\x03 \x01(\x04R\x0b\x63urrentStep\x12+\n\x0b\x64\x65scription\x18\x04 \x01(\tB\x04\xc8\xf3\x18\x01H\x00R\x0b\x64\x65scription\x88\x01\x01\x42\x0e\n\x0c_description\"9\n\x15SolanaTokensMigration\x12 \n\x0bidentifiers\x18\x01 \x03(\tR\x0bidentifiersBTZRgithub.com/rotki/notification-bridge/gen/go/rotki/notifications/v1;notificationsv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'rotki/notifications/v1/migrations.proto\x12\x16rotki.notifications.v1\x1a!rotki/notifications/v1/wire.proto\"\xdf\x01\n\x0bLoginStatus\x12(\n\x10start_db_version\x18\x01 \x01(\rR\x0estartDbVersion\x12*\n\x11target_db_version\x18\x02 \x01(\rR\x0ftargetDbVersion\x12O\n\x0f\x63urrent_upgrade\x18\x03 \x01(\x0b\x32&.rotki.notifications.v1.CurrentUpgradeR\x0e\x63urrentUpgrade:)\xd2\xf3\x18\x10start_db_version\xd2\xf3\x18\x11target_db_version\"|\n\x0e\x43urrentUpgrade\x12&\n\x0f\x66rom_db_version\x18\x01 \x01(\rR\rfromDbVersion\x12\x1f\n\x0btotal_steps\x18\x02 \x01(\rR\ntotalSteps\x12!\n\x0c\x63urrent_step\x18\x03 \x01(\rR\x0b\x63urrentStep\"\xd5\x01\n\x0f\x44\x62UpgradeStatus\x12#\n\rstart_version\x18\x01 \x01(\x04R\x0cstartVersion\x12%\n\x0etarget_version\x18\x02 \x01(\x04R\rtargetVersion\x12Q\n\x0f\x63urrent_upgrade\x18\x03 \x01(\x0b\x32(.rotki.notifications.v1.CurrentDbUpgradeR\x0e\x63urrentUpgrade:#\xd2\xf3\x18\rstart_version\xd2\xf3\x18\x0etarget_version\"\xb2\x01\n\x10\x43urrentDbUpgrade\x12\x1d\n\nto_version\x18\x01 \x01(\x04R\ttoVersion\x12\x1f\n\x0btotal_steps\x18\x02 \x01(\x04R\ntotalSteps\x12!\n\x0c\x63urrent_step\x18\x03 \x01(\x04R\x0b\x63urrentStep\x12+\n\x0b\x64\x65scription\x18\x04 \x01(\tB\x04\xc8\xf3\x18\x01H\x00R\x0b\x64\x65scription\x88\x01\x01\x42\x0e\n\x0c_description\"\xdd\x01\n\x13\x44\x61taMigrationStatus\x12#\n\rstart_version\x18\x01 \x01(\x04R\x0cstartVersion\x12%\n\x0etarget_version\x18\x02 \x01(\x04R\rtargetVersion\x12U\n\x11\x63urrent_migration\x18\x03 \x01(\x0b\x32(.rotki.notifications.v1.CurrentMigrationR\x10\x63urrentMigration:#\xd2\xf3\x18\rstart_version\xd2\xf3\x18\x0etarget_version\"\xad\x01\n\x10\x43urrentMigration\x12\x18\n\x07version\x18\x01 \x01(\x04R\x07version\x12\x1f\n\x0btotal_steps\x18\x02 \x01(\x04R\ntotalSteps\x12!\n\x0c\x63urrent_step\x18\x03 \x01(\x04R\x0b\x63urrentStep\x12+\n\x0b\x64\x65scription\x18\x04 \x01(\tB\x04\xc8\xf3\x18\x01H\x00R\x0b\x64\x65scription\x88\x01\x01\x42\x0e\n\x0c_description\"9\n\x15SolanaTokensMigration\x12 \n\x0bidentifiers\x18\x01 \x03(\tR\x0bidentifiersBTZRgithub.com/rotki/notification-bridge/gen/go/rotki/notifications/v1;notificationsv1b\x06proto3')
 
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, globals())
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'rotki.notifications.v1.migrations_pb2', globals())
@@ -22,22 +22,28 @@ if _descriptor._USE_C_DESCRIPTORS == False:
 
   DESCRIPTOR._options = None
   DESCRIPTOR._serialized_options = b'ZRgithub.com/rotki/notification-bridge/gen/go/rotki/notifications/v1;notificationsv1'
+  _LOGINSTATUS._options = None
+  _LOGINSTATUS._serialized_options = b'\322\363\030\020start_db_version\322\363\030\021target_db_version'
+  _DBUPGRADESTATUS._options = None
+  _DBUPGRADESTATUS._serialized_options = b'\322\363\030\rstart_version\322\363\030\016target_version'
   _CURRENTDBUPGRADE.fields_by_name['description']._options = None
   _CURRENTDBUPGRADE.fields_by_name['description']._serialized_options = b'\310\363\030\001'
+  _DATAMIGRATIONSTATUS._options = None
+  _DATAMIGRATIONSTATUS._serialized_options = b'\322\363\030\rstart_version\322\363\030\016target_version'
   _CURRENTMIGRATION.fields_by_name['description']._options = None
   _CURRENTMIGRATION.fields_by_name['description']._serialized_options = b'\310\363\030\001'
   _LOGINSTATUS._serialized_start=103
-  _LOGINSTATUS._serialized_end=283
-  _CURRENTUPGRADE._serialized_start=285
-  _CURRENTUPGRADE._serialized_end=409
-  _DBUPGRADESTATUS._serialized_start=412
-  _DBUPGRADESTATUS._serialized_end=588
-  _CURRENTDBUPGRADE._serialized_start=591
-  _CURRENTDBUPGRADE._serialized_end=769
-  _DATAMIGRATIONSTATUS._serialized_start=772
-  _DATAMIGRATIONSTATUS._serialized_end=956
-  _CURRENTMIGRATION._serialized_start=959
-  _CURRENTMIGRATION._serialized_end=1132
-  _SOLANATOKENSMIGRATION._serialized_start=1134
-  _SOLANATOKENSMIGRATION._serialized_end=1191
+  _LOGINSTATUS._serialized_end=326
+  _CURRENTUPGRADE._serialized_start=328
+  _CURRENTUPGRADE._serialized_end=452
+  _DBUPGRADESTATUS._serialized_start=455
+  _DBUPGRADESTATUS._serialized_end=668
+  _CURRENTDBUPGRADE._serialized_start=671
+  _CURRENTDBUPGRADE._serialized_end=849
+  _DATAMIGRATIONSTATUS._serialized_start=852
+  _DATAMIGRATIONSTATUS._serialized_end=1073
+  _CURRENTMIGRATION._serialized_start=1076
+  _CURRENTMIGRATION._serialized_end=1249
+  _SOLANATOKENSMIGRATION._serialized_start=1251
+  _SOLANATOKENSMIGRATION._serialized_end=1308
 # @@protoc_insertion_point(module_scope)

@@ -14,7 +14,7 @@ _sym_db = _symbol_database.Default()
 from rotki.notifications.v1 import wire_pb2 as rotki_dot_notifications_dot_v1_dot_wire__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%rotki/notifications/v1/progress.proto\x12\x16rotki.notifications.v1\x1a!rotki/notifications/v1/wire.proto\"\x97\x07\n\x0fProgressUpdates\x12\x14\n\x05total\x18\x01 \x01(\x03R\x05total\x12\x1c\n\tprocessed\x18\x02 \x01(\x03R\tprocessed\x12\x66\n\x16undecoded_transactions\x18\x03 \x01(\x0b\x32-.rotki.notifications.v1.UndecodedTransactionsH\x00R\x15undecodedTransactions\x12\x64\n\x16protocol_cache_updates\x18\x04 \x01(\x0b\x32,.rotki.notifications.v1.ProtocolCacheUpdatesH\x00R\x14protocolCacheUpdates\x12U\n\x11\x63sv_import_result\x18\x05 \x01(\x0b\x32\'.rotki.notifications.v1.CsvImportResultH\x00R\x0f\x63svImportResult\x12q\n\x1dhistorical_price_query_status\x18\x06 \x01(\x0b\x32,.rotki.notifications.v1.HistoricalPriceQueryH\x00R\x1ahistoricalPriceQueryStatus\x12n\n\x1cmultiple_prices_query_status\x18\x07 \x01(\x0b\x32+.rotki.notifications.v1.MultiplePricesQueryH\x00R\x19multiplePricesQueryStatus\x12U\n\x11stats_price_query\x18\x08 \x01(\x0b\x32\'.rotki.notifications.v1.StatsPriceQueryH\x00R\x0fstatsPriceQuery\x12\x61\n\x15liquity_staking_query\x18\t \x01(\x0b\x32+.rotki.notifications.v1.LiquityStakingQueryH\x00R\x13liquityStakingQuery\x12y\n\x1dhistorical_balance_processing\x18\n \x01(\x0b\x32\x33.rotki.notifications.v1.HistoricalBalanceProcessingH\x00R\x1bhistoricalBalanceProcessingB\x13\n\x04task\x12\x0b\xca\xf3\x18\x07subtype\"-\n\x15UndecodedTransactions\x12\x14\n\x05\x63hain\x18\x01 \x01(\tR\x05\x63hain\"H\n\x14ProtocolCacheUpdates\x12\x1a\n\x08protocol\x18\x01 \x01(\tR\x08protocol\x12\x14\n\x05\x63hain\x18\x02 \x01(\tR\x05\x63hain\"x\n\x0f\x43svImportResult\x12\x1f\n\x0bsource_name\x18\x01 \x01(\tR\nsourceName\x12\x44\n\x08messages\x18\x02 \x03(\x0b\x32(.rotki.notifications.v1.CsvImportMessageR\x08messages\"e\n\x10\x43svImportMessage\x12\x10\n\x03msg\x18\x01 \x01(\tR\x03msg\x12\x12\n\x04rows\x18\x02 \x03(\x03R\x04rows\x12\x1e\n\x08is_error\x18\x03 \x01(\x08H\x00R\x07isError\x88\x01\x01\x42\x0b\n\t_is_error\"\x16\n\x14HistoricalPriceQuery\"\x15\n\x13MultiplePricesQuery\"`\n\x0fStatsPriceQuery\x12M\n\x0c\x63ounterparty\x18\x01 \x01(\x0e\x32).rotki.notifications.v1.StatsCounterpartyR\x0c\x63ounterparty\"\x15\n\x13LiquityStakingQuery\"\x1d\n\x1bHistoricalBalanceProcessing*v\n\x11StatsCounterparty\x12\"\n\x1eSTATS_COUNTERPARTY_UNSPECIFIED\x10\x00\x12\x1d\n\x19STATS_COUNTERPARTY_KRAKEN\x10\x01\x12\x1e\n\x1aSTATS_COUNTERPARTY_LIQUITY\x10\x02\x42TZRgithub.com/rotki/notification-bridge/gen/go/rotki/notifications/v1;notificationsv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%rotki/notifications/v1/progress.proto\x12\x16rotki.notifications.v1\x1a!rotki/notifications/v1/wire.proto\"\xcf\x07\n\x0fProgressUpdates\x12\x14\n\x05total\x18\x01 \x01(\x03R\x05total\x12\x1c\n\tprocessed\x18\x02 \x01(\x03R\tprocessed\x12\x66\n\x16undecoded_transactions\x18\x03 \x01(\x0b\x32-.rotki.notifications.v1.UndecodedTransactionsH\x00R\x15undecodedTransactions\x12\x64\n\x16protocol_cache_updates\x18\x04 \x01(\x0b\x32,.rotki.notifications.v1.ProtocolCacheUpdatesH\x00R\x14protocolCacheUpdates\x12[\n\x11\x63sv_import_result\x18\x05 \x01(\x0b\x32\'.rotki.notifications.v1.CsvImportResultB\x04\xd0\xf3\x18\x01H\x00R\x0f\x63svImportResult\x12q\n\x1dhistorical_price_query_status\x18\x06 \x01(\x0b\x32,.rotki.notifications.v1.HistoricalPriceQueryH\x00R\x1ahistoricalPriceQueryStatus\x12n\n\x1cmultiple_prices_query_status\x18\x07 \x01(\x0b\x32+.rotki.notifications.v1.MultiplePricesQueryH\x00R\x19multiplePricesQueryStatus\x12U\n\x11stats_price_query\x18\x08 \x01(\x0b\x32\'.rotki.notifications.v1.StatsPriceQueryH\x00R\x0fstatsPriceQuery\x12\x61\n\x15liquity_staking_query\x18\t \x01(\x0b\x32+.rotki.notifications.v1.LiquityStakingQueryH\x00R\x13liquityStakingQuery\x12y\n\x1dhistorical_balance_processing\x18\n \x01(\x0b\x32\x33.rotki.notifications.v1.HistoricalBalanceProcessingH\x00R\x1bhistoricalBalanceProcessing:0\xd2\xf3\x18\x07subtype\xd2\xf3\x18\x05\x63hain\xd2\xf3\x18\x08protocol\xd2\xf3\x18\x0c\x63ounterpartyB\x13\n\x04task\x12\x0b\xca\xf3\x18\x07subtype\"-\n\x15UndecodedTransactions\x12\x14\n\x05\x63hain\x18\x01 \x01(\tR\x05\x63hain\"H\n\x14ProtocolCacheUpdates\x12\x1a\n\x08protocol\x18\x01 \x01(\tR\x08protocol\x12\x14\n\x05\x63hain\x18\x02 \x01(\tR\x05\x63hain\"x\n\x0f\x43svImportResult\x12\x1f\n\x0bsource_name\x18\x01 \x01(\tR\nsourceName\x12\x44\n\x08messages\x18\x02 \x03(\x0b\x32(.rotki.notifications.v1.CsvImportMessageR\x08messages\"e\n\x10\x43svImportMessage\x12\x10\n\x03msg\x18\x01 \x01(\tR\x03msg\x12\x12\n\x04rows\x18\x02 \x03(\x03R\x04rows\x12\x1e\n\x08is_error\x18\x03 \x01(\x08H\x00R\x07isError\x88\x01\x01\x42\x0b\n\t_is_error\"\x16\n\x14HistoricalPriceQuery\"\x15\n\x13MultiplePricesQuery\"`\n\x0fStatsPriceQuery\x12M\n\x0c\x63ounterparty\x18\x01 \x01(\x0e\x32).rotki.notifications.v1.StatsCounterpartyR\x0c\x63ounterparty\"\x15\n\x13LiquityStakingQuery\"\x1d\n\x1bHistoricalBalanceProcessing*v\n\x11StatsCounterparty\x12\"\n\x1eSTATS_COUNTERPARTY_UNSPECIFIED\x10\x00\x12\x1d\n\x19STATS_COUNTERPARTY_KRAKEN\x10\x01\x12\x1e\n\x1aSTATS_COUNTERPARTY_LIQUITY\x10\x02\x42TZRgithub.com/rotki/notification-bridge/gen/go/rotki/notifications/v1;notificationsv1b\x06proto3')
 
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, globals())
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'rotki.notifications.v1.progress_pb2', globals())
@@ -24,26 +24,30 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   DESCRIPTOR._serialized_options = b'ZRgithub.com/rotki/notification-bridge/gen/go/rotki/notifications/v1;notificationsv1'
   _PROGRESSUPDATES.oneofs_by_name['task']._options = None
   _PROGRESSUPDATES.oneofs_by_name['task']._serialized_options = b'\312\363\030\007subtype'
-  _STATSCOUNTERPARTY._serialized_start=1567
-  _STATSCOUNTERPARTY._serialized_end=1685
+  _PROGRESSUPDATES.fields_by_name['csv_import_result']._options = None
+  _PROGRESSUPDATES.fields_by_name['csv_import_result']._serialized_options = b'\320\363\030\001'
+  _PROGRESSUPDATES._options = None
+  _PROGRESSUPDATES._serialized_options = b'\322\363\030\007subtype\322\363\030\005chain\322\363\030\010protocol\322\363\030\014counterparty'
+  _STATSCOUNTERPARTY._serialized_start=1623
+  _STATSCOUNTERPARTY._serialized_end=1741
   _PROGRESSUPDATES._serialized_start=101
-  _PROGRESSUPDATES._serialized_end=1020
-  _UNDECODEDTRANSACTIONS._serialized_start=1022
-  _UNDECODEDTRANSACTIONS._serialized_end=1067
-  _PROTOCOLCACHEUPDATES._serialized_start=1069
-  _PROTOCOLCACHEUPDATES._serialized_end=1141
-  _CSVIMPORTRESULT._serialized_start=1143
-  _CSVIMPORTRESULT._serialized_end=1263
-  _CSVIMPORTMESSAGE._serialized_start=1265
-  _CSVIMPORTMESSAGE._serialized_end=1366
-  _HISTORICALPRICEQUERY._serialized_start=1368
-  _HISTORICALPRICEQUERY._serialized_end=1390
-  _MULTIPLEPRICESQUERY._serialized_start=1392
-  _MULTIPLEPRICESQUERY._serialized_end=1413
-  _STATSPRICEQUERY._serialized_start=1415
-  _STATSPRICEQUERY._serialized_end=1511
-  _LIQUITYSTAKINGQUERY._serialized_start=1513
-  _LIQUITYSTAKINGQUERY._serialized_end=1534
-  _HISTORICALBALANCEPROCESSING._serialized_start=1536
-  _HISTORICALBALANCEPROCESSING._serialized_end=1565
+  _PROGRESSUPDATES._serialized_end=1076
+  _UNDECODEDTRANSACTIONS._serialized_start=1078
+  _UNDECODEDTRANSACTIONS._serialized_end=1123
+  _PROTOCOLCACHEUPDATES._serialized_start=1125
+  _PROTOCOLCACHEUPDATES._serialized_end=1197
+  _CSVIMPORTRESULT._serialized_start=1199
+  _CSVIMPORTRESULT._serialized_end=1319
+  _CSVIMPORTMESSAGE._serialized_start=1321
+  _CSVIMPORTMESSAGE._serialized_end=1422
+  _HISTORICALPRICEQUERY._serialized_start=1424
+  _HISTORICALPRICEQUERY._serialized_end=1446
+  _MULTIPLEPRICESQUERY._serialized_start=1448
+  _MULTIPLEPRICESQUERY._serialized_end=1469
+  _STATSPRICEQUERY._serialized_start=1471
+  _STATSPRICEQUERY._serialized_end=1567
+  _LIQUITYSTAKINGQUERY._serialized_start=1569
+  _LIQUITYSTAKINGQUERY._serialized_end=1590
+  _HISTORICALBALANCEPROCESSING._serialized_start=1592
+  _HISTORICALBALANCEPROCESSING._serialized_end=1621
 # @@protoc_insertion_point(module_scope)

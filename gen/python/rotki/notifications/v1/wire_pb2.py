@@ -14,13 +14,15 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!rotki/notifications/v1/wire.proto\x12\x16rotki.notifications.v1\x1a google/protobuf/descriptor.proto*?\n\x05Shape\x12\x15\n\x11SHAPE_UNSPECIFIED\x10\x00\x12\x0e\n\nSHAPE_BARE\x10\x01\x12\x0f\n\x0bSHAPE_TUPLE\x10\x02:V\n\x05shape\x12\x1f.google.protobuf.MessageOptions\x18\xb9\x8e\x03 \x01(\x0e\x32\x1d.rotki.notifications.v1.ShapeR\x05shape:;\n\x08nullable\x12\x1d.google.protobuf.FieldOptions\x18\xb9\x8e\x03 \x01(\x08R\x08nullable:E\n\rdiscriminator\x12\x1d.google.protobuf.OneofOptions\x18\xb9\x8e\x03 \x01(\tR\rdiscriminator:B\n\njson_value\x12!.google.protobuf.EnumValueOptions\x18\xb9\x8e\x03 \x01(\tR\tjsonValueBTZRgithub.com/rotki/notification-bridge/gen/go/rotki/notifications/v1;notificationsv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!rotki/notifications/v1/wire.proto\x12\x16rotki.notifications.v1\x1a google/protobuf/descriptor.proto*?\n\x05Shape\x12\x15\n\x11SHAPE_UNSPECIFIED\x10\x00\x12\x0e\n\nSHAPE_BARE\x10\x01\x12\x0f\n\x0bSHAPE_TUPLE\x10\x02:V\n\x05shape\x12\x1f.google.protobuf.MessageOptions\x18\xb9\x8e\x03 \x01(\x0e\x32\x1d.rotki.notifications.v1.ShapeR\x05shape:B\n\x0b\x63onflate_by\x12\x1f.google.protobuf.MessageOptions\x18\xba\x8e\x03 \x03(\tR\nconflateBy:;\n\x08nullable\x12\x1d.google.protobuf.FieldOptions\x18\xb9\x8e\x03 \x01(\x08R\x08nullable:F\n\x0enever_conflate\x12\x1d.google.protobuf.FieldOptions\x18\xba\x8e\x03 \x01(\x08R\rneverConflate:E\n\rdiscriminator\x12\x1d.google.protobuf.OneofOptions\x18\xb9\x8e\x03 \x01(\tR\rdiscriminator:B\n\njson_value\x12!.google.protobuf.EnumValueOptions\x18\xb9\x8e\x03 \x01(\tR\tjsonValueBTZRgithub.com/rotki/notification-bridge/gen/go/rotki/notifications/v1;notificationsv1b\x06proto3')
 
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, globals())
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'rotki.notifications.v1.wire_pb2', globals())
 if _descriptor._USE_C_DESCRIPTORS == False:
   google_dot_protobuf_dot_descriptor__pb2.MessageOptions.RegisterExtension(shape)
+  google_dot_protobuf_dot_descriptor__pb2.MessageOptions.RegisterExtension(conflate_by)
   google_dot_protobuf_dot_descriptor__pb2.FieldOptions.RegisterExtension(nullable)
+  google_dot_protobuf_dot_descriptor__pb2.FieldOptions.RegisterExtension(never_conflate)
   google_dot_protobuf_dot_descriptor__pb2.OneofOptions.RegisterExtension(discriminator)
   google_dot_protobuf_dot_descriptor__pb2.EnumValueOptions.RegisterExtension(json_value)
 
