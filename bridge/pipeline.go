@@ -70,6 +70,7 @@ func (p publisher) Publish(ctx context.Context, request *notificationsv1.Publish
 		Type:        env.Type,
 		Data:        env.Data,
 		Recipients:  request.GetRecipients(),
+		Key:         env.Key,
 		Term:        p.term,
 		Subscribers: uint32(subscribers),
 	})

@@ -130,10 +130,10 @@ func TestLoadRefuses(t *testing.T) {
 		{"no oneof", noOneof, "exactly one oneof"},
 		{
 			"a wire option inside a message", wire("extend google.protobuf.FieldOptions {\n",
-				"message More {\n  extend google.protobuf.FieldOptions {\n    bool upper = 51002;\n  }\n}\n\nextend google.protobuf.FieldOptions {\n"),
+				"message More {\n  extend google.protobuf.FieldOptions {\n    bool upper = 51999;\n  }\n}\n\nextend google.protobuf.FieldOptions {\n"),
 			"More.upper: this bridge does not know that wire option",
 		},
-		{"a wire option that is newer", wire("  bool nullable = 51001;\n", "  bool nullable = 51001;\n  bool hidden = 51002;\n"), "hidden: this bridge does not know that wire option"},
+		{"a wire option that is newer", wire("  bool nullable = 51001;\n", "  bool nullable = 51001;\n  bool hidden = 51999;\n"), "hidden: this bridge does not know that wire option"},
 		{"a wire option of another number", wire("  string discriminator = 51001;\n", "  string discriminator = 51009;\n"), "discriminator: this bridge does not know"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -11,7 +11,8 @@ import (
 
 // Extends returns nil if publishers and subscribers of the older contract notice nothing of the newer one: every type,
 // field and enum value of the older is there unchanged, and nothing was added that an older publisher's notification
-// would lack. The error names the first element that is in the way, as it is called in the .proto files.
+// would lack. The error names the first element that is in the way, as it is called in the .proto files. What is conflated,
+// and by which keys, may differ: it changes no notification.
 func Extends(newer, older *Contract) error {
 	c := comparison{met: make(map[protoreflect.FullName]bool)}
 	return c.message(newer.notification, older.notification)

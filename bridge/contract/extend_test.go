@@ -55,7 +55,12 @@ func TestExtends(t *testing.T) {
 		{"an enum value", []edit{{"errors.proto", verbosity, verbosity + "  VERBOSITY_INFO = 3;\n"}}, ""},
 		{"a variant", []edit{{"progress.proto", "    LiquityStakingQuery liquity", "    LiquityStakingQuery again = 90;\n    LiquityStakingQuery liquity"}}, ""},
 		{"another order", []edit{{"errors.proto", "  Verbosity verbosity = 1;\n", ""}, {"errors.proto", legacyValue, legacyValue + "  Verbosity verbosity = 1;\n"}}, ""},
+		{"another key of conflation", []edit{{"progress.proto", "  option (conflate_by) = \"chain\";\n", ""}}, ""},
+		{"conflation where there was none", []edit{{"premium.proto", "message DatabaseUploadProgress {\n", "message DatabaseUploadProgress {\n  option (conflate_by) = \"type\";\n"}}, ""},
+		{"conflation without an exception", []edit{{"progress.proto", "csv_import_result = 5 [(never_conflate) = true]", "csv_import_result = 5"}}, ""},
 		{"another comment", []edit{{"errors.proto", "// Legacy is a message", "// Legacy is still a message"}}, ""},
+
+		{"conflation by what is no key", []edit{{"progress.proto", "(conflate_by) = \"chain\"", "(conflate_by) = \"place\""}}, `ProgressUpdates: conflate_by names the key "place", which it does not have`},
 
 		{"a type gone", []edit{{"notification.proto", "    Legacy legacy = 1;\n", ""}}, "Notification.legacy: field number 1 is gone"},
 		{"a type renamed", []edit{{"notification.proto", "Legacy legacy = 1", "Legacy legacy_message = 1"}}, "Notification.legacy: its name was legacy, and is legacy_message"},

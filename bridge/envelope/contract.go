@@ -3,7 +3,11 @@ package envelope
 import (
 	"fmt"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/descriptorpb"
+
+	notificationsv1 "github.com/rotki/notification-bridge/gen/go/rotki/notifications/v1"
 )
 
 // Contract is the compiled form of a Notification message: every type it can carry and how each becomes JSON.
@@ -34,6 +38,13 @@ func Compile(notification protoreflect.MessageDescriptor) (*Contract, error) {
 		if fd.Message() == nil {
 			return nil, fmt.Errorf("compile %s: a notification type must be a message", fd.FullName())
 		}
+		options, err := resolve(fd.Options(), new(descriptorpb.FieldOptions))
+		if err != nil {
+			return nil, fmt.Errorf("compile %s: %w", fd.FullName(), err)
+		}
+		if proto.GetExtension(options, notificationsv1.E_NeverConflate).(bool) {
+			return nil, fmt.Errorf("compile %w", misplacedNeverConflate(fd))
+		}
 		m, err := compiler.message(fd.Message())
 		if err != nil {
 			return nil, fmt.Errorf("compile %s: %w", notification.FullName(), err)
@@ -42,6 +53,9 @@ func Compile(notification protoreflect.MessageDescriptor) (*Contract, error) {
 		c.types = append(c.types, f.name)
 		c.byName[f.name] = f
 		c.byNumber[fd.Number()] = f
+	}
+	if err := compiler.checkConflated(c.byName); err != nil {
+		return nil, fmt.Errorf("compile %s: %w", notification.FullName(), err)
 	}
 	return c, nil
 }

@@ -42,7 +42,11 @@ func (c *Contract) Encode(n proto.Message) (Envelope, error) {
 	if err != nil {
 		return Envelope{}, err.in(f.name)
 	}
-	return Envelope{Type: f.name, Data: data}, nil
+	env := Envelope{Type: f.name, Data: data}
+	if f.message.key != nil {
+		env.Key = f.message.conflationKey(f.name, m.Get(fd).Message())
+	}
+	return env, nil
 }
 
 func (p *message) encode(dst []byte, m protoreflect.Message) ([]byte, *Error) {

@@ -21,6 +21,9 @@ type Envelope struct {
 	Type string
 	// Data is the notification as one JSON value, an object or an array, in valid UTF-8 and without white space.
 	Data []byte
+	// Key is equal for notifications of which a newer one makes the older ones worthless: progress of one and the same
+	// thing. It is empty for those that must not be left out. It is no part of what AppendJSON writes.
+	Key string
 }
 
 // AppendJSON appends the envelope with data as a JSON value: {"type":"legacy","data":{…}}.

@@ -32,6 +32,7 @@ type message struct {
 	choices []*choice
 	// byKey finds a field by its JSON key. An object has none for the fields that a choice flattens into it.
 	byKey map[string]*field
+	key   conflation // nil when the message is not conflated
 }
 
 // field is the plan of one field.
@@ -43,6 +44,8 @@ type field struct {
 	list     bool
 	message  *message // of a message field, else nil
 	enum     *enum    // of an enum field, else nil
+
+	neverConflate bool // of a variant of a choice
 }
 
 // choice is the plan of a oneof with a discriminator.
@@ -98,7 +101,11 @@ func (c *compiler) message(md protoreflect.MessageDescriptor) (*message, error) 
 			m.choices = append(m.choices, ch)
 		}
 	}
-	return m, m.check()
+	if err := m.check(); err != nil {
+		return nil, err
+	}
+	m.key, err = m.conflation(options)
+	return m, err
 }
 
 // check refuses what the shape does not allow.
@@ -182,6 +189,9 @@ func (c *compiler) field(fd protoreflect.FieldDescriptor) (*field, error) {
 	case fd.Message() != nil && !fd.IsList():
 		f.presence = required
 	}
+	if proto.GetExtension(options, notificationsv1.E_NeverConflate).(bool) {
+		return nil, misplacedNeverConflate(fd)
+	}
 	switch fd.Kind() {
 	case protoreflect.BytesKind, protoreflect.GroupKind:
 		return nil, fmt.Errorf("%s: the wire rules have no JSON for a field of type %s", fd.FullName(), fd.Kind())
@@ -224,7 +234,12 @@ func (c *compiler) choice(od protoreflect.OneofDescriptor) (*choice, error) {
 		if m.shape != notificationsv1.Shape_SHAPE_UNSPECIFIED || hasChoice(m.desc) {
 			return nil, fmt.Errorf("%s: only an object without a oneof of its own can be flattened", fd.FullName())
 		}
+		options, err := resolve(fd.Options(), new(descriptorpb.FieldOptions))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", fd.FullName(), err)
+		}
 		f := &field{desc: fd, name: string(fd.Name()), message: m}
+		f.neverConflate = proto.GetExtension(options, notificationsv1.E_NeverConflate).(bool)
 		ch.byName[f.name] = f
 		ch.byNum[fd.Number()] = f
 	}

@@ -2,6 +2,7 @@ package manual
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -180,30 +181,51 @@ func (p *printer) bracketed(d protoreflect.Descriptor) string {
 	return ""
 }
 
-// options returns those that are set, without what this program does not know.
+// options returns those that are set, without what this program does not know. One that is repeated is there for each of
+// its values.
 func (p *printer) options(d protoreflect.Descriptor) []string {
-	var all []string
+	set := make(map[string][]string)
 	d.Options().ProtoReflect().Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		if f.IsMap() || f.Message() != nil {
+			return true // none of the wire options
+		}
 		name := string(f.Name())
 		if f.IsExtension() {
 			name = "(" + p.relative(f) + ")"
 		}
-		switch {
-		case f.IsList() || f.IsMap() || f.Message() != nil:
-			return true // none of the wire options
-		case f.Enum() != nil:
-			if value := f.Enum().Values().ByNumber(v.Enum()); value != nil {
-				all = append(all, name+" = "+string(value.Name()))
+		values := []protoreflect.Value{v}
+		if f.IsList() {
+			values = values[:0]
+			for i := range v.List().Len() {
+				values = append(values, v.List().Get(i))
 			}
-		case f.Kind() == protoreflect.StringKind:
-			all = append(all, name+" = "+strconv.Quote(v.String()))
-		default:
-			all = append(all, name+" = "+v.String())
+		}
+		for _, v := range values {
+			if text := optionValue(f, v); text != "" {
+				set[name] = append(set[name], name+" = "+text)
+			}
 		}
 		return true
 	})
-	slices.Sort(all)
+	var all []string
+	for _, name := range slices.Sorted(maps.Keys(set)) {
+		all = append(all, set[name]...)
+	}
 	return all
+}
+
+// optionValue returns one value of an option, nothing for an enum's that has no name.
+func optionValue(f protoreflect.FieldDescriptor, v protoreflect.Value) string {
+	switch {
+	case f.Enum() != nil:
+		if value := f.Enum().Values().ByNumber(v.Enum()); value != nil {
+			return string(value.Name())
+		}
+		return ""
+	case f.Kind() == protoreflect.StringKind:
+		return strconv.Quote(v.String())
+	}
+	return v.String()
 }
 
 func (p *printer) relative(d protoreflect.Descriptor) string {
