@@ -112,6 +112,7 @@ type Record struct {
 	// Subscribers is the entry's.
 	Subscribers uint32
 
+	newest   *newest // set by the window, before anybody sees the record; nil without a key
 	building sync.Mutex
 	variants [Variants]atomic.Pointer[[]byte]
 }

@@ -41,6 +41,7 @@ type Window struct {
 
 	mu       sync.Mutex
 	ring     ring
+	keys     conflation
 	bytes    int
 	next     uint64
 	watchers map[chan<- struct{}]struct{}
@@ -51,32 +52,45 @@ func NewWindow(config WindowConfig, next uint64) *Window {
 	return &Window{config: config.withDefaults(), next: next, watchers: make(map[chan<- struct{}]struct{})}
 }
 
-// recordOverhead is about what a record costs beside its bytes: the struct, its slot in the ring, its variants.
-const recordOverhead = 256
+const (
+	// recordOverhead is about what a record costs beside its bytes: the struct, its slot in the ring, its variants.
+	recordOverhead = 256
+	// keyOverhead is about what a key costs beside its bytes, in a window that has no other record with it.
+	keyOverhead = 160
+)
 
 // cost counts the data seven times, since a record keeps its frames too: one with the data as it is, and, as soon as a
 // client asks for it, one with the data in a string, in which every byte may need an escape, and of each one that is
 // compressed, which is shorter.
-func cost(typ string, data []byte, recipients []string) int {
+func cost(typ string, data []byte, recipients []string, key string) int {
 	n := recordOverhead + len(typ) + 7*len(data)
+	if key != "" {
+		n += keyOverhead + len(key)
+	}
 	for _, recipient := range recipients {
 		n += 16 + len(recipient)
+		if key != "" {
+			n += len(recipient) // it is in what is kept of the key, too
+		}
 	}
 	return n
 }
 
 // Fits reports whether the window's bound in bytes has room for an entry when it is alone.
-func (w *Window) Fits(e *Entry) bool { return cost(e.Type, e.Data, e.Recipients) <= w.config.Bytes }
+func (w *Window) Fits(e *Entry) bool {
+	return cost(e.Type, e.Data, e.Recipients, e.Key) <= w.config.Bytes
+}
 
 // Add makes r the newest record. When it does not follow the one before, everything before it is forgotten, so that
 // no reader gets past a gap without being told.
 func (w *Window) Add(r *Record) {
-	size := cost(r.Type, r.Data, r.Recipients)
+	size := cost(r.Type, r.Data, r.Recipients, r.Key)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if r.Seq != w.next {
-		w.ring, w.bytes = ring{}, 0
+		w.ring, w.keys, w.bytes = ring{}, nil, 0
 	}
+	w.keys.add(r)
 	w.ring.push(r, size)
 	w.bytes += size
 	w.next = r.Seq + 1
@@ -97,6 +111,7 @@ func (w *Window) evict(now time.Time) {
 			return
 		}
 		w.ring.pop()
+		w.keys.remove(oldest)
 		w.bytes -= size
 	}
 }

@@ -2,6 +2,7 @@
 package conformance
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -33,6 +34,7 @@ func Run(t *testing.T, open func(t *testing.T) journal.Journal) {
 		{"recall", recall},
 		{"since", since},
 		{"term", term},
+		{"conflation", conflation},
 	} {
 		t.Run(tc.name, func(t *testing.T) { tc.test(t, open(t)) })
 	}
@@ -244,5 +246,25 @@ func variants(t *testing.T, j journal.Journal) {
 		if string(form) != "form of {}" || &form[0] != &forms[0][0] {
 			t.Errorf("not everybody got the same form: %q", form)
 		}
+	}
+}
+
+func conflation(t *testing.T, j journal.Journal) {
+	_, start := j.Bounds()
+	for _, e := range []journal.Entry{
+		{Key: "a"}, {Key: "b"}, {}, {Key: "a", Recipients: []string{"x"}}, {Key: "a"}, {}, {Key: "a"}, {Key: "c"},
+	} {
+		e.Type, e.Data = "progress_updates", []byte(`{}`)
+		add(t, j, e)
+	}
+	keys, superseded := "", ""
+	for _, r := range readAll(t, j, start, 8) {
+		keys += cmp.Or(r.Key, "-")
+		if r.Superseded() {
+			superseded += fmt.Sprint(r.Seq - start)
+		}
+	}
+	if keys != "ab-aa-ac" || superseded != "04" {
+		t.Errorf("the keys are %s, and superseded the records %s", keys, superseded)
 	}
 }
