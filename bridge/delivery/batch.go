@@ -15,9 +15,10 @@ const (
 
 // batchKey names what a batch holds: the frames from a place in the journal on, in a form, for a filter.
 type batchKey struct {
-	from   uint64
-	form   form
-	filter *filter
+	from     uint64
+	form     form
+	conflate bool // leave out what is superseded
+	filter   *filter
 }
 
 // batch is a run of frames that one write takes to a subscriber. It serves every subscriber with the same key.
@@ -26,13 +27,15 @@ type batch struct {
 	bytes []byte
 	marks []mark
 	next  uint64 // the cursor when all is written
+	left  int    // how many records were left out as superseded
 	own   []byte // a buffer to be used again; bytes may instead be the frame of a single record
 }
 
 // mark says where in a batch a frame ends.
 type mark struct {
-	end int
-	seq uint64
+	end  int
+	seq  uint64
+	left int // how many records were left out before it
 }
 
 // cursorAfter returns the cursor of a subscriber that took only the first n bytes: the record whose frame is not
@@ -83,7 +86,12 @@ func (b *batches) build(into *batch, key batchKey) error {
 	}
 	into.next = key.from
 	for _, r := range b.records[:n] {
-		if key.filter.wantsRecord(r) {
+		wanted := key.filter.wantsRecord(r)
+		if wanted && key.conflate && r.Superseded() {
+			wanted = false
+			into.left++
+		}
+		if wanted {
 			frame := b.framer.frame(key.form, r)
 			if len(into.marks) > 0 && len(into.bytes)+len(frame) > b.limit {
 				break
@@ -97,7 +105,7 @@ func (b *batches) build(into *batch, key batchKey) error {
 				into.own = append(into.own, frame...)
 				into.bytes = into.own
 			}
-			into.marks = append(into.marks, mark{end: len(into.bytes), seq: r.Seq})
+			into.marks = append(into.marks, mark{end: len(into.bytes), seq: r.Seq, left: into.left})
 		}
 		into.next = r.Seq + 1
 	}

@@ -28,13 +28,18 @@ func (e *Engine) Expel() {
 
 // Ending returns how many subscribers a close frame is due to that is not written yet.
 func (e *Engine) Ending() int {
+	return e.tally(func(sub *subscriber) bool { return sub.ending != nil })
+}
+
+// tally returns how many subscribers a condition holds for.
+func (e *Engine) tally(condition func(*subscriber) bool) int {
 	counts := make(chan int)
 	for _, s := range e.shards {
 		s.post(func() {
 			n := 0
 			for _, members := range []*roster{&s.able, &s.blocked} {
 				for _, sub := range *members {
-					if sub.ending != nil {
+					if condition(sub) {
 						n++
 					}
 				}
@@ -47,6 +52,23 @@ func (e *Engine) Ending() int {
 		n += <-counts
 	}
 	return n
+}
+
+// Stalled returns how many subscribers a tick has found blocked since they last had all that there was.
+func (e *Engine) Stalled() int {
+	return e.tally(func(sub *subscriber) bool { return sub.stalled })
+}
+
+// Rewind puts every subscriber back by n records, as if it had been away meanwhile.
+func (e *Engine) Rewind(n uint64) {
+	for _, s := range e.shards {
+		s.post(func() {
+			s.able.each(func(sub *subscriber) {
+				sub.next -= n
+				s.flush(sub)
+			})
+		})
+	}
 }
 
 // HoldCompressor stops all compression until the function that it returns is called.

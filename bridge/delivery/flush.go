@@ -31,6 +31,7 @@ func (s *shard) flush(sub *subscriber) {
 		case sub.next < s.head:
 			s.flushBatch(sub)
 		default:
+			sub.stalled = false
 			return
 		}
 	}
@@ -68,24 +69,27 @@ func (s *shard) flushRest(sub *subscriber) {
 }
 
 func (s *shard) flushBatch(sub *subscriber) {
-	b, err := s.batches.get(batchKey{from: sub.next, form: sub.form, filter: sub.filter})
+	b, err := s.batches.get(batchKey{from: sub.next, form: sub.form, conflate: s.conflates(sub), filter: sub.filter})
 	if err != nil {
 		s.lost(sub, err)
 		return
 	}
 	if len(b.bytes) == 0 {
 		sub.next = b.next
+		s.engine.metrics.leftOut(b.left)
 		return
 	}
 	n := s.write(sub, b.bytes)
 	if n == len(b.bytes) {
 		sub.next = b.next
 		s.frames += len(b.marks)
+		s.engine.metrics.leftOut(b.left)
 		return
 	}
 	whole := 0
 	sub.next, sub.offset, whole = b.cursorAfter(n)
 	s.frames += whole
+	s.engine.metrics.leftOut(b.marks[whole].left)
 }
 
 // lost ends a subscriber whose place in the journal is gone.

@@ -8,6 +8,7 @@ type metrics struct {
 	frames      prometheus.Counter
 	bytes       prometheus.Counter
 	blocked     prometheus.Counter
+	conflated   prometheus.Counter
 }
 
 func newMetrics(registerer prometheus.Registerer, e *Engine) *metrics {
@@ -34,6 +35,10 @@ func newMetrics(registerer prometheus.Registerer, e *Engine) *metrics {
 			Name: "bridge_blocked_writes_total",
 			Help: "Writes that found a subscriber's socket full.",
 		}),
+		conflated: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "bridge_conflated_total",
+			Help: "Notifications that were left out because a newer one made them worthless, counted once per subscriber.",
+		}),
 	}
 	// Label sets are closed: every series is there from the start, at zero.
 	for _, d := range allDisconnects {
@@ -46,7 +51,7 @@ func newMetrics(registerer prometheus.Registerer, e *Engine) *metrics {
 		Name: "bridge_connections",
 		Help: "Websocket subscribers at this moment.",
 	}, func() float64 { return float64(e.Connections()) })
-	registerer.MustRegister(disconnects, handshakes, m.frames, m.bytes, m.blocked, connections)
+	registerer.MustRegister(disconnects, handshakes, m.frames, m.bytes, m.blocked, m.conflated, connections)
 	return m
 }
 

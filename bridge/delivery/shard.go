@@ -189,6 +189,9 @@ func (s *shard) checkTimes() {
 }
 
 func (s *shard) checkTime(sub *subscriber, now instant) {
+	if sub.blocked {
+		sub.stalled = true
+	}
 	switch {
 	case sub.ending != nil:
 		if now > sub.endAt {

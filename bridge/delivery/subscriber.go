@@ -24,6 +24,7 @@ type subscriber struct {
 	closeCodes bool        // set by the handshake: close=codes
 	deflate    bool        // set by the handshake: permessage-deflate was negotiated
 	blocked    bool        // the socket takes no more; the shard will be told
+	stalled    bool        // a tick has found it blocked since it last had all that there was
 	ended      bool        // nothing more is written
 	heard      bool        // something came from the peer since the last ping
 	eof        bool        // the peer has ended its side
