@@ -3,8 +3,9 @@
 // A subscriber is a cursor into the journal, not a queue: a sequence number and how many bytes of that record's
 // frame are on their way. When the journal's head moves, a few shards, each one goroutine, walk their subscribers
 // and write to each all that it lacks in as few system calls as its socket takes. A subscriber that cannot take
-// more is not even walked past until the kernel says that it can; one whose cursor falls off the journal's tail is
-// dropped. Memory is therefore bounded by the journal, however many subscribers stall.
+// more is not even walked past until the kernel says that it can; once it has fallen behind, it gets only the newest of
+// each conflation key; one whose cursor falls off the journal's tail is dropped. Memory is therefore bounded by the
+// journal, however many subscribers stall.
 //
 // # Concurrency
 //
