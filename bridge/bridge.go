@@ -101,7 +101,7 @@ func Open(ctx context.Context, config Config) (_ *Bridge, err error) {
 		Logger:          config.Logger,
 		Registerer:      registry,
 	})
-	handler := routes{endpoint: b.delivery, contract: &b.contract}
+	handler := routes{endpoint: b.delivery, events: b.delivery.Events(), contract: &b.contract}
 	if upstream != nil {
 		handler.upstream = newUpstream(upstream, b.upstream, config.Logger)
 	}

@@ -52,6 +52,16 @@ type Config struct {
 	Upstream string
 	// StringData makes data a string that holds JSON for clients that do not choose with data=.
 	StringData bool
+	// NoSessions turns off the cookie by which browsers resume that know nothing of it.
+	NoSessions bool
+	// NoSessionsByOrigin turns off that a browser on this machine to which no cookie comes back resumes by its origin and
+	// user agent.
+	NoSessionsByOrigin bool
+	// SessionTime is how long a browser whose connection was lost may take to come back; 1 minute by default.
+	SessionTime time.Duration
+	// SessionLimit is how many browsers may be away at a time; 65,536 by default. Beyond it the one that is longest away
+	// is forgotten.
+	SessionLimit int
 	// DrainTimeout bounds how long Run takes to return once its context is done; 10 s by default.
 	DrainTimeout time.Duration
 	// PingInterval is the time between pings; 30 s by default.
@@ -105,6 +115,8 @@ func (c Config) check() error {
 		{"ping-interval", int64(c.PingInterval)},
 		{"write-timeout", int64(c.WriteTimeout)},
 		{"send-buffer", int64(c.SendBuffer)},
+		{"session-time", int64(c.SessionTime)},
+		{"session-limit", int64(c.SessionLimit)},
 		{"max-message-bytes", int64(c.MaxMessageBytes)},
 		{"journal-messages", int64(c.Journal.Messages)},
 		{"journal-bytes", int64(c.Journal.Bytes)},

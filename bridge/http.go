@@ -32,10 +32,11 @@ func newHTTPServer(handler http.Handler, logger *slog.Logger) *http.Server {
 	}
 }
 
-// routes sends websocket handshakes on the bridge's paths to the endpoint, answers what is asked about the contract, and
+// routes sends websocket handshakes and requests for events on the bridge's paths to their endpoints, answers what is asked about the contract, and
 // sends everything else upstream.
 type routes struct {
 	endpoint http.Handler
+	events   http.Handler
 	contract *atomic.Pointer[inForce]
 	upstream http.Handler // nil for none
 }
@@ -45,6 +46,9 @@ func (h routes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
 	case "/ws", "/ws/":
 		h.endpoint.ServeHTTP(w, r)
+		return
+	case "/events":
+		h.events.ServeHTTP(w, r)
 		return
 	case "/":
 		if h.upstream == nil || websocket.IsWebSocketUpgrade(r) {
@@ -57,7 +61,7 @@ func (h routes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if h.upstream == nil {
-		http.Error(w, "there is nothing here; notifications are at /ws/", http.StatusNotFound)
+		http.Error(w, "there is nothing here; notifications are at /ws/ and /events", http.StatusNotFound)
 		return
 	}
 	h.upstream.ServeHTTP(w, r)

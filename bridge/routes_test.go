@@ -179,8 +179,8 @@ func TestNoUpstream(t *testing.T) {
 	}{
 		{"/", http.StatusUpgradeRequired, "this is a websocket endpoint: connect with a websocket client"},
 		{"/ws/", http.StatusUpgradeRequired, "this is a websocket endpoint: connect with a websocket client"},
-		{"/foo", http.StatusNotFound, "there is nothing here; notifications are at /ws/"},
-		{"/metrics", http.StatusNotFound, "there is nothing here; notifications are at /ws/"},
+		{"/foo", http.StatusNotFound, "there is nothing here; notifications are at /ws/ and /events"},
+		{"/metrics", http.StatusNotFound, "there is nothing here; notifications are at /ws/ and /events"},
 	} {
 		if status, body := get(t, "http://"+b.HTTPAddr()+tc.path); status != tc.status || strings.TrimSpace(body) != tc.sentence {
 			t.Errorf("%s: %d %s", tc.path, status, body)

@@ -18,6 +18,7 @@ type batchKey struct {
 	from     uint64
 	form     form
 	conflate bool // leave out what is superseded
+	confirm  bool // a ping behind the frames carries the cursor
 	filter   *filter
 }
 
@@ -25,7 +26,7 @@ type batchKey struct {
 type batch struct {
 	key   batchKey
 	bytes []byte
-	marks []mark
+	marks []mark // of the notifications
 	next  uint64 // the cursor when all is written
 	left  int    // how many records were left out as superseded
 	own   []byte // a buffer to be used again; bytes may instead be the frame of a single record
@@ -38,8 +39,16 @@ type mark struct {
 	left int // how many records were left out before it
 }
 
-// cursorAfter returns the cursor of a subscriber that took only the first n bytes: the record whose frame is not
-// whole yet and how much of it is written. whole is how many frames before it are.
+// notifications returns how many of the bytes are notifications; what follows is a ping.
+func (b *batch) notifications() int {
+	if len(b.marks) == 0 {
+		return 0
+	}
+	return b.marks[len(b.marks)-1].end
+}
+
+// cursorAfter returns the cursor of a subscriber that took only the first n bytes, fewer than the notifications have:
+// the record whose frame is not whole yet and how much of it is written. whole is how many frames before it are.
 func (b *batch) cursorAfter(n int) (next uint64, offset, whole int) {
 	whole = sort.Search(len(b.marks), func(i int) bool { return b.marks[i].end > n })
 	if whole > 0 {
@@ -50,12 +59,13 @@ func (b *batch) cursorAfter(n int) (next uint64, offset, whole int) {
 
 // batches builds batches and keeps the last few. It is used by one shard only.
 type batches struct {
-	log     Log
-	framer  *framer
-	limit   int // ends a batch, in bytes, but for a single frame that is larger
-	cached  [cachedBatches]batch
-	evict   int
-	records [maxBatchRecords]*journal.Record
+	log      Log
+	framer   *framer
+	limit    int // ends a batch, in bytes, but for a single frame that is larger
+	cached   [cachedBatches]batch
+	evict    int
+	records  [maxBatchRecords]*journal.Record
+	recalled *page // the last of what is no longer at hand that was fetched; nil for none
 }
 
 // reset forgets all batches, since the journal has more to add to them.
@@ -80,7 +90,7 @@ func (b *batches) get(key batchKey) (*batch, error) {
 
 func (b *batches) build(into *batch, key batchKey) error {
 	*into = batch{own: into.own[:0], marks: into.marks[:0]}
-	n, err := b.log.Read(key.from, b.records[:])
+	n, err := b.read(key.from, b.records[:])
 	if err != nil {
 		return err
 	}
@@ -110,13 +120,29 @@ func (b *batches) build(into *batch, key batchKey) error {
 		into.next = r.Seq + 1
 	}
 	clear(b.records[:n]) // do not keep what the journal lets go
+	if key.confirm && len(into.marks) > 0 {
+		if len(into.marks) == 1 {
+			into.own = append(into.own, into.bytes...)
+		}
+		into.own = appendConfirm(into.own, into.next)
+		into.bytes = into.own
+	}
 	into.key = key
 	return nil
 }
 
+// read reads what the journal has at hand, or else the page that was recalled.
+func (b *batches) read(from uint64, into []*journal.Record) (int, error) {
+	n, err := b.log.Read(from, into)
+	if err != nil && b.recalled.holds(from) {
+		return copy(into, b.recalled.records[from-b.recalled.from:]), nil
+	}
+	return n, err
+}
+
 // rest returns what is left of the one frame that a subscriber got a part of.
 func (b *batches) rest(seq uint64, f form, offset int) ([]byte, error) {
-	if _, err := b.log.Read(seq, b.records[:1]); err != nil {
+	if _, err := b.read(seq, b.records[:1]); err != nil {
 		return nil, err
 	}
 	frame := b.framer.frame(f, b.records[0])

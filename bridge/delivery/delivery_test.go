@@ -44,7 +44,10 @@ func serve(t testing.TB, config delivery.Config, limits journal.MemoryConfig) *s
 func serveOn(t testing.TB, w wire, config delivery.Config, limits journal.MemoryConfig) *served {
 	t.Helper()
 	s := &served{wire: w, journal: journal.NewMemory(limits), metrics: prometheus.NewRegistry()}
-	config.Log, config.Registerer = s.journal, s.metrics
+	if config.Log == nil {
+		config.Log = s.journal
+	}
+	config.Registerer = s.metrics
 	config.Types = func() []string { return []string{"legacy", "other"} }
 	engine := delivery.New(config)
 	s.Engine = engine

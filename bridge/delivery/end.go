@@ -13,8 +13,8 @@ func (s *shard) end(sub *subscriber, reason *Disconnect) {
 	if sub.ending != nil {
 		return
 	}
-	told := reason.Code != 0 && (reason.StayAway || sub.closeCodes)
-	if torn := sub.offset > 0 && sub.next < s.oldest; torn || !told {
+	told := reason.Code != 0 && (reason.StayAway || sub.closeCodes) && sub.form&eventLines == 0
+	if torn := sub.offset > 0 && sub.next < s.oldest && !sub.behind; torn || !told {
 		s.finish(sub, *reason)
 		return
 	}
@@ -56,6 +56,7 @@ func (s *shard) finish(sub *subscriber, reason Disconnect) {
 	if reason.Reset || sub.eof {
 		s.release(sub)
 	}
+	sub.endSession(reason)
 	s.engine.audience.leave(sub.filter)
 	s.engine.metrics.disconnects[reason.Name].Inc()
 	level := slog.LevelInfo

@@ -1,14 +1,15 @@
 package delivery
 
 import (
+	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/netip"
-	"net/url"
-	"slices"
-	"strings"
 
 	"github.com/gorilla/websocket"
+
+	"github.com/rotki/notification-bridge/bridge/journal"
 )
 
 // handshakeResult is what became of a handshake, as a metric label.
@@ -18,12 +19,13 @@ const (
 	handshakeAccepted  handshakeResult = "accepted"
 	handshakeMalformed handshakeResult = "malformed"
 	handshakeForbidden handshakeResult = "forbidden_origin"
+	handshakeGone      handshakeResult = "gone" // what it wanted to resume is no longer held
 	handshakeDraining  handshakeResult = "draining"
 	handshakeFailed    handshakeResult = "failed" // the system could not do what it takes
 )
 
 var handshakeResults = []handshakeResult{
-	handshakeAccepted, handshakeMalformed, handshakeForbidden, handshakeDraining, handshakeFailed,
+	handshakeAccepted, handshakeMalformed, handshakeForbidden, handshakeGone, handshakeDraining, handshakeFailed,
 }
 
 // newUpgrader returns what answers handshakes. It leaves net/http's read buffer in place, and makes no other: nothing
@@ -45,37 +47,141 @@ func newUpgrader(deflate bool) websocket.Upgrader {
 //	types=a,b     only notifications of these types
 //	data=string   data as a string that holds JSON; data=json as a JSON value
 //	close=codes   a close frame (1001, 1013) where the bridge would else end TCP without one
+//	since=…       first what has been published after a position, in the last so long (30s), all there is (earliest), or
+//	              nothing (now); each envelope then has its position as "id", and the answer has a header
+//	              Bridge-Position with the position to resume from as long as no envelope has come
 //
-// A value that the bridge does not know is refused with 400 and a sentence. Other parameters are ignored, as rotki
-// has always done.
+// A value that the bridge does not know is refused with 400 and a sentence, a position whose successor is no longer held
+// with 410. Other parameters are ignored, as rotki has always done.
+//
+// Where there are sessions, a browser gets a cookie. When its connection ends, unless it closes it itself, and it comes
+// back with that cookie, it first gets what it has missed.
 func (e *Engine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !websocket.IsWebSocketUpgrade(r) {
 		e.refuseHandshake(w, handshakeMalformed, http.StatusUpgradeRequired, "this is a websocket endpoint: connect with a websocket client")
 		return
 	}
+	s, from, ok := e.begin(w, r)
+	if !ok {
+		return
+	}
+	header := make(http.Header)
+	if s.form&identified == 0 {
+		if from, ok = e.resume(w, r, s, header); !ok {
+			return
+		}
+	}
+	if !e.join(w, s, from) {
+		return
+	}
+	if s.form&identified != 0 {
+		header.Set(positionHeader, e.position(s))
+	}
+	e.conclude(s, e.upgrade(s, w, r, header))
+}
+
+// begin reads a request. It returns the subscriber that comes of it, and its cursor, or has refused it.
+func (e *Engine) begin(w http.ResponseWriter, r *http.Request) (s *subscriber, from uint64, ok bool) {
 	if !e.origins.allows(r) {
 		e.refuseHandshake(w, handshakeForbidden, http.StatusForbidden,
 			fmt.Sprintf("pages of %q may not connect; the bridge's operator can let them with --allowed-origins", r.Header.Get("Origin")))
-		return
+		return nil, 0, false
 	}
-	s, err := e.parse(r.URL.RawQuery)
+	p, err := e.parse(r.URL.RawQuery)
+	if id := r.Header.Get("Last-Event-ID"); err == nil && id != "" {
+		p.since, err = parseSince(id)
+	}
 	if err != nil {
 		e.refuseHandshake(w, handshakeMalformed, http.StatusBadRequest, err.Error())
-		return
+		return nil, 0, false
+	}
+	from, err = e.locate(r.Context(), p.since)
+	if gone := (*goneError)(nil); errors.As(err, &gone) {
+		w.Header().Set(earliestHeader, gone.earliest.String())
+		e.refuseHandshake(w, handshakeGone, http.StatusGone, err.Error())
+		return nil, 0, false
+	}
+	if err != nil {
+		e.refuseUnavailable(w, err)
+		return nil, 0, false
+	}
+	s = &subscriber{filter: newFilter(p.types), form: p.form, closeCodes: p.closeCodes}
+	if p.since != nil {
+		s.form |= identified
 	}
 	s.peer, _ = netip.ParseAddrPort(r.RemoteAddr) // net/http's, from a net.TCPAddr
-	if !e.admit(s) {
+	return s, from, true
+}
+
+// resume begins a browser's session, and returns where it takes up, or has refused the request.
+func (e *Engine) resume(w http.ResponseWriter, r *http.Request, s *subscriber, answer http.Header) (from uint64, ok bool) {
+	claim, ok := e.claim(r, s.peer)
+	if !ok {
+		return now, true
+	}
+	parked, resumed := uint64(0), false
+	s.session, parked, resumed = e.config.Sessions.Begin(claim)
+	if claim.New {
+		answer.Add("Set-Cookie", cookie(r, claim.Name).String())
+	}
+	if !resumed {
+		return now, true
+	}
+	from, err := e.held(r.Context(), parked)
+	if err != nil {
+		s.session.Park(parked)
+		e.refuseUnavailable(w, err)
+		return 0, false
+	}
+	if from > parked {
+		e.metrics.lost.Add(float64(from - parked))
+		e.config.Logger.Warn("what a client missed is no longer held", "peer", s.peer, "lost", from-parked)
+	}
+	return from, true
+}
+
+// join counts the subscriber in, or has refused it.
+func (e *Engine) join(w http.ResponseWriter, s *subscriber, from uint64) bool {
+	if !e.admit(s, from) {
+		s.abandon(from)
 		w.Header().Set("Retry-After", "2")
 		e.refuseHandshake(w, handshakeDraining, http.StatusServiceUnavailable, "the bridge is shutting down; connect again in a moment")
-		return
+		return false
 	}
-	if result := e.upgrade(s, w, r); result != handshakeAccepted {
-		e.metrics.handshakes[result].Inc()
+	s.sure = s.next
+	if s.session != nil {
+		s.session.Start(s.next)
+	}
+	return true
+}
+
+// conclude hands a subscriber to its shard, unless its handshake came to nothing.
+func (e *Engine) conclude(s *subscriber, result handshakeResult) {
+	e.metrics.handshakes[result].Inc()
+	if result != handshakeAccepted {
+		s.abandon(s.next)
 		e.dismiss(s)
 		return
 	}
-	e.metrics.handshakes[handshakeAccepted].Inc()
 	e.welcome(s)
+}
+
+const (
+	// earliestHeader tells a client the earliest position that is held, where the one it asked for is not.
+	earliestHeader = "Bridge-Earliest-Position"
+	// positionHeader tells a client from where it can resume when it has got nothing yet.
+	positionHeader = "Bridge-Position"
+)
+
+// position returns where a subscriber would resume that has got nothing yet.
+func (e *Engine) position(s *subscriber) string {
+	return journal.Position{Epoch: e.config.Log.Epoch(), Seq: s.next - 1}.String()
+}
+
+func (e *Engine) refuseUnavailable(w http.ResponseWriter, err error) {
+	e.config.Logger.Warn("a client cannot resume now", "err", err)
+	w.Header().Set("Retry-After", "2")
+	e.refuseHandshake(w, handshakeFailed, http.StatusServiceUnavailable, "what you missed cannot be read now; connect again in a moment")
 }
 
 func (e *Engine) refuseHandshake(w http.ResponseWriter, result handshakeResult, status int, sentence string) {
@@ -87,61 +193,26 @@ func (e *Engine) refuseHandshake(w http.ResponseWriter, result handshakeResult, 
 	http.Error(w, sentence, status)
 }
 
-// parse reads the query's parameters.
-func (e *Engine) parse(query string) (*subscriber, error) {
-	values, err := url.ParseQuery(query)
-	if err != nil {
-		return nil, fmt.Errorf("the query is malformed: %w", err)
-	}
-	s := new(subscriber)
-	if e.config.StringData {
-		s.form = stringData
-	}
-	var types, known []string
-	if values.Has("types") {
-		known = e.config.Types()
-	}
-	for _, list := range values["types"] {
-		for name := range strings.SplitSeq(list, ",") {
-			if !slices.Contains(known, name) {
-				return nil, fmt.Errorf("types: %q is no notification type; there are: %s", name, strings.Join(known, ", "))
-			}
-			types = append(types, name)
-		}
-	}
-	s.filter = newFilter(types)
-	for _, form := range values["data"] {
-		switch form {
-		case "json":
-			s.form = jsonData
-		case "string":
-			s.form = stringData
-		default:
-			return nil, fmt.Errorf("data: %q is not known; it can be json or string", form)
-		}
-	}
-	if unknown := slices.IndexFunc(values["close"], func(v string) bool { return v != "codes" }); unknown >= 0 {
-		return nil, fmt.Errorf("close: %q is not known; it can be codes", values["close"][unknown])
-	}
-	s.closeCodes = values.Has("close")
-	return s, nil
-}
-
 // upgrade answers the handshake and makes the connection ready for the shard.
-func (e *Engine) upgrade(s *subscriber, w http.ResponseWriter, r *http.Request) handshakeResult {
+func (e *Engine) upgrade(s *subscriber, w http.ResponseWriter, r *http.Request, header http.Header) handshakeResult {
 	upgrader := &e.upgrader
 	if e.config.CompressFrom > 0 && offersDeflate(r) {
 		upgrader, s.deflate = &e.deflater, true
 		s.form |= deflated
 	}
-	ws, err := upgrader.Upgrade(w, r, nil)
+	ws, err := upgrader.Upgrade(w, r, header)
 	if err != nil {
 		e.config.Logger.Debug("handshake failed", "peer", r.RemoteAddr, "err", err)
 		return handshakeMalformed
 	}
-	conn := ws.NetConn() // gorilla/websocket has buffered nothing: it refuses clients that speak before the answer
+	return e.takeOver(s, ws.NetConn()) // gorilla/websocket has buffered nothing: it refuses clients that speak before the answer
+}
+
+// takeOver makes a connection that was answered the shard's.
+func (e *Engine) takeOver(s *subscriber, conn net.Conn) handshakeResult {
+	var err error
 	if s.socket, err = newSocket(conn, e.config.SendBuffer, s.wake, &e.pumps); err != nil {
-		e.config.Logger.Warn("a connection cannot be served", "peer", r.RemoteAddr, "err", err)
+		e.config.Logger.Warn("a connection cannot be served", "peer", s.peer, "err", err)
 		_ = conn.Close()
 		return handshakeFailed
 	}

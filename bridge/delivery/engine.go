@@ -26,13 +26,17 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rotki/notification-bridge/bridge/journal"
+	"github.com/rotki/notification-bridge/bridge/session"
 )
 
 // Log is what delivery needs of a journal.
 type Log interface {
+	Epoch() uint64
 	Bounds() (oldest, next uint64)
 	Read(from uint64, into []*journal.Record) (int, error)
 	Notify(c chan<- struct{}) (stop func())
+	Recall(ctx context.Context, from uint64, into []*journal.Record) (int, error)
+	Since(ctx context.Context, t time.Time) (uint64, error)
 }
 
 // Config says how to deliver. Log must be set; the zero value of everything else is its default.
@@ -47,6 +51,11 @@ type Config struct {
 	// AllowedOrigins are web origins, such as https://rotki.example.org, whose pages may connect beside those of
 	// the same host and of loopback.
 	AllowedOrigins []string
+	// Sessions are by which browsers resume that know nothing of it; none by default.
+	Sessions *session.Registry
+	// SessionsByOrigin lets a client on this machine, to which no cookie comes back, resume by its origin and user agent;
+	// off by default.
+	SessionsByOrigin bool
 	// PingInterval is the time between pings; 30 s by default. A peer that was not heard of for two is dropped.
 	PingInterval time.Duration
 	// WriteTimeout is how long a socket may take no byte while there is something to write; 30 s by default.
@@ -98,7 +107,8 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Engine delivers a journal to websocket connections. It is an http.Handler for their handshakes.
+// Engine delivers a journal to websocket connections and event streams. It is an http.Handler for the handshakes of the
+// former; Events is one for the latter.
 type Engine struct {
 	config   Config
 	start    time.Time
@@ -106,6 +116,7 @@ type Engine struct {
 	metrics  *metrics
 	audience audience
 	framer   framer
+	recaller *recaller
 	upgrader websocket.Upgrader
 	deflater websocket.Upgrader // for clients with permessage-deflate
 	shards   []*shard
@@ -126,7 +137,8 @@ func New(config Config) *Engine {
 		config:   config,
 		start:    time.Now(),
 		origins:  newOrigins(config.AllowedOrigins),
-		framer:   framer{compressFrom: config.CompressFrom},
+		framer:   framer{epoch: config.Log.Epoch(), compressFrom: config.CompressFrom},
+		recaller: newRecaller(config.Log, config.Logger),
 		upgrader: newUpgrader(false),
 		deflater: newUpgrader(true),
 	}
@@ -154,6 +166,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	for _, s := range e.shards {
 		shards.Go(func() { s.run(ctx) })
 	}
+	shards.Go(func() { e.recaller.run(ctx) })
 	<-ctx.Done()
 	e.mu.Lock()
 	e.refuse = true
@@ -204,9 +217,9 @@ func (e *Engine) Count(typ string, recipients []string) int {
 // Connections returns how many subscribers there are at this moment.
 func (e *Engine) Connections() int { return e.audience.size() }
 
-// admit counts a subscriber whose handshake is in order, unless the engine is going away. Either welcome or dismiss
-// must follow.
-func (e *Engine) admit(s *subscriber) bool {
+// admit counts a subscriber whose handshake is in order, unless the engine is going away. It begins at a place in the
+// journal, or with what is appended from now on (now). Either welcome or dismiss must follow.
+func (e *Engine) admit(s *subscriber, from uint64) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.refuse {
@@ -215,7 +228,11 @@ func (e *Engine) admit(s *subscriber) bool {
 	s.shard = e.shards[e.joined%uint64(len(e.shards))]
 	e.joined++
 	// The cursor first: whoever is counted must get what is appended afterwards.
-	_, s.next = e.config.Log.Bounds()
+	oldest, next := e.config.Log.Bounds()
+	if s.next = from; from == now {
+		s.next = next
+	}
+	s.behind = s.next < oldest
 	s.filter = e.audience.join(s.filter)
 	e.handshakes.Add(1)
 	return true

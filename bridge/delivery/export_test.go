@@ -71,6 +71,14 @@ func (e *Engine) Rewind(n uint64) {
 	}
 }
 
+// Unconfirmed returns how many subscribers with a session have not confirmed all that is in the journal.
+func (e *Engine) Unconfirmed() int {
+	return e.tally(func(sub *subscriber) bool {
+		_, head := e.config.Log.Bounds()
+		return sub.session != nil && sub.sure < head
+	})
+}
+
 // HoldCompressor stops all compression until the function that it returns is called.
 func (e *Engine) HoldCompressor() (release func()) {
 	e.framer.compressor.mu.Lock()

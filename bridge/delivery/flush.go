@@ -2,8 +2,7 @@ package delivery
 
 import (
 	"errors"
-
-	"github.com/gorilla/websocket"
+	"slices"
 
 	"github.com/rotki/notification-bridge/bridge/journal"
 )
@@ -17,6 +16,9 @@ func (s *shard) flush(sub *subscriber) {
 			n := s.write(sub, c.writing)
 			c.writing = c.writing[n:]
 		case sub.offset > 0:
+			if sub.recalling {
+				return
+			}
 			s.flushRest(sub)
 		case sub.controls != nil:
 			sub.controls.begin(sub)
@@ -28,10 +30,12 @@ func (s *shard) flush(sub *subscriber) {
 			} else {
 				s.block(sub)
 			}
-		case sub.next < s.head:
+		case sub.next < s.head && !sub.recalling && !sub.leaving:
 			s.flushBatch(sub)
 		default:
-			sub.stalled = false
+			if sub.next >= s.head {
+				sub.stalled = false
+			}
 			return
 		}
 	}
@@ -46,7 +50,7 @@ func (c *controls) begin(sub *subscriber) {
 	case sub.ending == nil && (c.pong != nil || c.ping):
 		c.writing = c.pong
 		if c.ping {
-			c.writing = appendFrame(c.writing, websocket.PingMessage, nil)
+			c.writing = sub.appendPing(c.writing)
 		}
 		c.pong, c.ping = nil, false
 	default:
@@ -69,21 +73,31 @@ func (s *shard) flushRest(sub *subscriber) {
 }
 
 func (s *shard) flushBatch(sub *subscriber) {
-	b, err := s.batches.get(batchKey{from: sub.next, form: sub.form, conflate: s.conflates(sub), filter: sub.filter})
+	sub.behind = sub.behind && sub.next < s.oldest
+	confirm := s.mayAsk(sub)
+	b, err := s.batches.get(batchKey{
+		from: sub.next, form: sub.form, conflate: s.conflates(sub), confirm: confirm, filter: sub.filter,
+	})
 	if err != nil {
 		s.lost(sub, err)
 		return
 	}
 	if len(b.bytes) == 0 {
-		sub.next = b.next
+		s.skipped(sub, b.next)
 		s.engine.metrics.leftOut(b.left)
 		return
 	}
 	n := s.write(sub, b.bytes)
-	if n == len(b.bytes) {
+	if notified := b.notifications(); n >= notified {
 		sub.next = b.next
 		s.frames += len(b.marks)
 		s.engine.metrics.leftOut(b.left)
+		if confirm {
+			sub.asked, sub.askedAt = b.next, s.now()
+		}
+		if n < len(b.bytes) && !sub.ended {
+			sub.owe().writing = slices.Clone(b.bytes[n:])
+		}
 		return
 	}
 	whole := 0
@@ -92,9 +106,11 @@ func (s *shard) flushBatch(sub *subscriber) {
 	s.engine.metrics.leftOut(b.marks[whole].left)
 }
 
-// lost ends a subscriber whose place in the journal is gone.
+// lost ends a subscriber whose place in the journal is gone, or recalls it for one that began further back.
 func (s *shard) lost(sub *subscriber, err error) {
 	switch {
+	case sub.behind && errors.Is(err, journal.ErrLost):
+		s.recall(sub)
 	case sub.ending != nil:
 		s.expire(sub) // a close frame cannot follow a part of a frame
 	case !errors.Is(err, journal.ErrLost):

@@ -9,6 +9,7 @@ type metrics struct {
 	bytes       prometheus.Counter
 	blocked     prometheus.Counter
 	conflated   prometheus.Counter
+	lost        prometheus.Counter
 }
 
 func newMetrics(registerer prometheus.Registerer, e *Engine) *metrics {
@@ -39,6 +40,10 @@ func newMetrics(registerer prometheus.Registerer, e *Engine) *metrics {
 			Name: "bridge_conflated_total",
 			Help: "Notifications that were left out because a newer one made them worthless, counted once per subscriber.",
 		}),
+		lost: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "bridge_session_lost_total",
+			Help: "Notifications that were no longer held when a browser came back that had missed them.",
+		}),
 	}
 	// Label sets are closed: every series is there from the start, at zero.
 	for _, d := range allDisconnects {
@@ -51,7 +56,7 @@ func newMetrics(registerer prometheus.Registerer, e *Engine) *metrics {
 		Name: "bridge_connections",
 		Help: "Websocket subscribers at this moment.",
 	}, func() float64 { return float64(e.Connections()) })
-	registerer.MustRegister(disconnects, handshakes, m.frames, m.bytes, m.blocked, m.conflated, connections)
+	registerer.MustRegister(disconnects, handshakes, m.frames, m.bytes, m.blocked, m.conflated, m.lost, connections)
 	return m
 }
 

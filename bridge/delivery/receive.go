@@ -25,7 +25,7 @@ func (s *shard) receive(sub *subscriber) {
 				s.release(sub)
 				return
 			}
-		case sub.ending == nil:
+		case sub.ending == nil && sub.form&eventLines == 0:
 			sub.heard = true
 			s.hear(sub, s.input[:n])
 		}
@@ -68,6 +68,8 @@ func (s *shard) hear(sub *subscriber, p []byte) {
 		switch r.opcode {
 		case websocket.PingMessage:
 			sub.owe().pong = appendFrame(nil, websocket.PongMessage, r.payload) // only the latest must be answered (RFC 6455 §5.5.3)
+		case websocket.PongMessage:
+			s.confirmed(sub, r.payload)
 		case websocket.CloseMessage:
 			s.farewell(sub, &ClientClosed, closeAnswer(r.payload))
 		case websocket.TextMessage, websocket.BinaryMessage:

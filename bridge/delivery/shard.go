@@ -33,6 +33,7 @@ type shard struct {
 	head     uint64
 	again    []*subscriber // those from which more can be read
 	draining bool
+	askEvery instant // how far apart the questions to one client are
 	input    [inputBuffer]byte
 	inbound  inbound // serves all clients that are between two messages
 	inflate  inflateFunc
@@ -54,10 +55,11 @@ func newShard(e *Engine) *shard {
 // run serves the shard's subscribers until ctx is done.
 func (s *shard) run(ctx context.Context) {
 	defer s.config.Log.Notify(s.wake)()
-	tick := max(time.Millisecond, min(time.Second, s.config.PingInterval/4, s.config.WriteTimeout/4, s.config.CloseTimeout/4))
-	ticker := time.NewTicker(tick)
+	interval := max(time.Millisecond, min(time.Second, s.config.PingInterval/4, s.config.WriteTimeout/4, s.config.CloseTimeout/4))
+	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	draining := false
+	s.tick()
 	for {
 		select {
 		case <-ctx.Done():
@@ -76,11 +78,11 @@ func (s *shard) run(ctx context.Context) {
 			if s.look() {
 				s.walk()
 			}
-			s.checkTimes()
+			s.tick()
 		}
 		if s.draining && !draining {
 			draining = true
-			ticker.Reset(min(tick, drainTick))
+			ticker.Reset(min(interval, drainTick))
 		}
 		s.engine.metrics.wrote(&s.frames, &s.bytes)
 	}
@@ -176,8 +178,9 @@ func (s *shard) walk() {
 	}
 }
 
-// checkTimes sees to what is due at a time: pings, timeouts, and while draining the end.
-func (s *shard) checkTimes() {
+// tick sees to what is due at a time: pings, timeouts, and while draining the end.
+func (s *shard) tick() {
+	s.askEvery = instant(askEvery(s.engine.Connections()))
 	now := s.now()
 	s.able.each(func(sub *subscriber) { s.checkTime(sub, now) })
 	s.blocked.each(func(sub *subscriber) { s.checkTime(sub, now) })
@@ -197,19 +200,23 @@ func (s *shard) checkTime(sub *subscriber, now instant) {
 		if now > sub.endAt {
 			s.expire(sub)
 		}
-	case sub.blocked && sub.next < s.oldest:
+	case sub.blocked && sub.next < s.oldest && !sub.behind:
 		s.end(sub, &TooSlow)
 	case sub.blocked && now-sub.progress > instant(s.config.WriteTimeout):
 		s.end(sub, &WriteTimeout)
-	case s.draining && now > sub.endAt && s.idle(sub):
-		s.end(sub, &Shutdown)
+	case s.draining && (now > sub.endAt || sub.leaving) && s.idle(sub):
+		if s.lastConfirmed(sub, now) {
+			s.end(sub, &Shutdown)
+		}
 	case now > sub.pingAt:
 		s.pingOrDrop(sub, now)
+	default:
+		s.ask(sub)
 	}
 }
 
 func (s *shard) pingOrDrop(sub *subscriber, now instant) {
-	if sub.heard {
+	if sub.heard || sub.form&eventLines != 0 { // whoever reads events says nothing
 		sub.missed = 0
 	} else if sub.missed++; sub.missed >= 2 {
 		s.end(sub, &PingTimeout)
@@ -223,7 +230,7 @@ func (s *shard) pingOrDrop(sub *subscriber, now instant) {
 
 // idle reports whether the subscriber has got all there is.
 func (s *shard) idle(sub *subscriber) bool {
-	return sub.next >= s.head && sub.offset == 0 && sub.controls == nil && sub.socket.flushed()
+	return (sub.next >= s.head || sub.leaving) && sub.offset == 0 && sub.controls == nil && sub.socket.flushed()
 }
 
 // drain gives every subscriber its turn to end, over a time.

@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"sync/atomic"
 	"time"
+
+	"github.com/rotki/notification-bridge/bridge/session"
 )
 
 // instant is a time, as how long after the engine's start it was.
@@ -30,7 +32,15 @@ type subscriber struct {
 	eof        bool        // the peer has ended its side
 	again      bool        // it is to be read from again
 	early      bool        // its socket was ready before the shard had taken it in
+	behind     bool        // it began further back than what is at hand, and has not caught up
+	recalling  bool        // what it needs next is being fetched
+	leaving    bool        // it gets nothing more, and is about to be ended
 	missed     uint8       // pings in a row since when nothing came
+
+	session *session.Session // set by the handshake; nil for none
+	asked   uint64           // the cursor that the last ping carried, until the pong has come; 0 for none
+	sure    uint64           // the last cursor that came back: everything before it has reached the client
+	askedAt instant
 
 	shard     *shard         // set by the handshake
 	peer      netip.AddrPort // set by the handshake

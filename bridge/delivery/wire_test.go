@@ -42,7 +42,10 @@ func onEveryWire(t *testing.T, scenario func(*testing.T, wire)) {
 
 // listen starts the HTTP server.
 func (s *served) listen() *httptest.Server {
-	server := httptest.NewUnstartedServer(s.Engine)
+	routes := http.NewServeMux()
+	routes.Handle("/", s.Engine)
+	routes.Handle("/events", s.Events())
+	server := httptest.NewUnstartedServer(routes)
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	if s.wire.tls {
 		server.StartTLS()

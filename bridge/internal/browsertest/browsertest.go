@@ -13,7 +13,6 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
-	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -47,6 +46,8 @@ type State struct {
 type Close struct {
 	Code     int
 	WasClean bool
+	// After is how many messages the page had received by then.
+	After int
 }
 
 // Open starts a browser with a page that connects to a websocket URL, and returns once it has connected. Both end with
@@ -185,7 +186,7 @@ func (p *Page) StaysAway(code int) {
 	p.Await("the page's connection is closed", "page.closes.length > 0")
 	p.Do("outlast()")
 	state := p.State()
-	if state.Attempts != 1 || !slices.Equal(state.Closes, []Close{{Code: code, WasClean: true}}) {
+	if state.Attempts != 1 || len(state.Closes) != 1 || state.Closes[0].Code != code || !state.Closes[0].WasClean {
 		p.t.Errorf("want one connection and one clean close with %d; the page has seen %+v", code, state)
 	}
 }

@@ -1,0 +1,67 @@
+package delivery
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+)
+
+const (
+	// heartbeat is a comment (WHATWG HTML §9.2.6): it shows proxies, and the bridge, that the connection lives.
+	heartbeat = ": heartbeat\n\n"
+	// eventsHead begins every answer. The client is to come back as soon as rotki's frontend does.
+	eventsHead = "HTTP/1.1 200 OK\r\n" +
+		"Content-Type: text/event-stream\r\n" +
+		"Cache-Control: no-store\r\n" +
+		"X-Accel-Buffering: no\r\n" + // nginx's
+		"Connection: close\r\n"
+	eventsRetry = "retry: 2000\n"
+)
+
+// Events answers GET with the notifications as Server-Sent Events (WHATWG HTML §9.2): one event each, whose id is its
+// position and whose data is the envelope, and a comment every PingInterval. It takes the parameters types, data and
+// since of ServeHTTP; Last-Event-ID, which a browser sends when it comes back, wins over since.
+func (e *Engine) Events() http.Handler { return http.HandlerFunc(e.serveEvents) }
+
+func (e *Engine) serveEvents(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet {
+		w.Header().Set("Allow", http.MethodGet)
+		e.refuseHandshake(w, handshakeMalformed, http.StatusMethodNotAllowed, "events are to be had with GET")
+		return
+	}
+	s, from, ok := e.begin(w, r)
+	if !ok {
+		return
+	}
+	s.form = s.form&stringData | eventLines
+	if !e.join(w, s, from) {
+		return
+	}
+	e.conclude(s, e.stream(s, w, r))
+}
+
+// stream answers the request and makes the connection ready for the shard.
+func (e *Engine) stream(s *subscriber, w http.ResponseWriter, r *http.Request) handshakeResult {
+	hijacker, ok := w.(http.Hijacker)
+	if !ok {
+		http.Error(w, "events are served over HTTP/1.1 only", http.StatusHTTPVersionNotSupported)
+		return handshakeFailed
+	}
+	conn, _, err := hijacker.Hijack()
+	if err != nil {
+		e.config.Logger.Warn("a connection cannot be served", "peer", r.RemoteAddr, "err", err)
+		return handshakeFailed
+	}
+	var head strings.Builder
+	head.WriteString(eventsHead)
+	if origin := r.Header.Get("Origin"); origin != "" { // it is allowed, or the request would not have come so far
+		fmt.Fprintf(&head, "Access-Control-Allow-Origin: %s\r\nVary: Origin\r\n", origin)
+	}
+	// The id alone makes no event, but the client resumes from there.
+	fmt.Fprintf(&head, "\r\n%sid: %s\n\n", eventsRetry, e.position(s))
+	if _, err := conn.Write([]byte(head.String())); err != nil {
+		_ = conn.Close()
+		return handshakeFailed
+	}
+	return e.takeOver(s, conn)
+}

@@ -1,0 +1,150 @@
+package delivery_test
+
+import (
+	"bufio"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rotki/notification-bridge/bridge/delivery"
+	"github.com/rotki/notification-bridge/bridge/journal"
+)
+
+// eventReader reads a text/event-stream.
+type eventReader struct {
+	*http.Response
+	lines *bufio.Scanner
+}
+
+func (s *served) events(t testing.TB, query, lastEventID string) *eventReader {
+	t.Helper()
+	scheme := "http"
+	if s.wire.tls {
+		scheme = "https"
+	}
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, scheme+"://"+s.addr+"/events"+query, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if lastEventID != "" {
+		request.Header.Set("Last-Event-ID", lastEventID)
+	}
+	request.Header.Set("Origin", "http://localhost:1234")
+	transport := &http.Transport{TLSClientConfig: s.trust}
+	t.Cleanup(transport.CloseIdleConnections)
+	response, err := transport.RoundTrip(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = response.Body.Close() })
+	lines := bufio.NewScanner(response.Body)
+	lines.Buffer(nil, 1<<20)
+	return &eventReader{response, lines}
+}
+
+// next returns the next block of lines.
+func (r *eventReader) next(t testing.TB) string {
+	t.Helper()
+	var block strings.Builder
+	for r.lines.Scan() {
+		if r.lines.Text() == "" {
+			return block.String()
+		}
+		block.WriteString(r.lines.Text() + "\n")
+	}
+	t.Fatalf("the stream ended after %q: %v", block.String(), r.lines.Err())
+	return ""
+}
+
+func TestEvents(t *testing.T) { onEveryWire(t, testEvents) }
+
+func testEvents(t *testing.T, w wire) {
+	s := serveOn(t, w, delivery.Config{}, journal.MemoryConfig{})
+	position := func(seq uint64) string { return journal.Position{Epoch: s.journal.Epoch(), Seq: seq}.String() }
+	event := func(seq uint64, env string) string { return "id: " + position(seq) + "\ndata: " + env + "\n" }
+	s.publish(t, "legacy", `"before"`)
+
+	stream := s.events(t, "", "")
+	if stream.StatusCode != http.StatusOK || stream.Header.Get("Content-Type") != "text/event-stream" ||
+		stream.Header.Get("Access-Control-Allow-Origin") != "http://localhost:1234" || stream.Header.Get("Cache-Control") != "no-store" {
+		t.Fatalf("got %s, %v", stream.Status, stream.Header)
+	}
+	if got := stream.next(t); got != "retry: 2000\nid: "+position(1)+"\n" {
+		t.Errorf("it begins with %q", got)
+	}
+	long := `"` + strings.Repeat("é\\n", 100_000) + `"`
+	s.publish(t, "legacy", `{"a":1}`)
+	s.publish(t, "other", long)
+	for _, want := range []string{event(2, envelopeOf("legacy", `{"a":1}`)), event(3, envelopeOf("other", long))} {
+		if got := stream.next(t); got != want {
+			t.Fatalf("got %.200q, want %.200q", got, want)
+		}
+	}
+
+	for name, resumed := range map[string]*eventReader{
+		"last event id": s.events(t, "?types=legacy&since=earliest", position(1)),
+		"since":         s.events(t, "?types=legacy&since="+position(1), ""),
+	} {
+		resumed.next(t) // retry
+		if got, want := resumed.next(t), event(2, envelopeOf("legacy", `{"a":1}`)); got != want {
+			t.Errorf("%s: got %q, want %q", name, got, want)
+		}
+	}
+	text := s.events(t, "?data=string&since="+position(1), "")
+	text.next(t)
+	if got, want := text.next(t), event(2, envelopeOf("legacy", `"{\"a\":1}"`)); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestEventsHeartbeat(t *testing.T) {
+	s := serve(t, delivery.Config{PingInterval: 20 * time.Millisecond}, journal.MemoryConfig{})
+	stream := s.events(t, "", "")
+	stream.next(t)
+	for range 5 { // more than a websocket may leave unanswered
+		if got := stream.next(t); got != ": heartbeat\n" {
+			t.Errorf("got %q", got)
+		}
+	}
+}
+
+func TestEventsEnd(t *testing.T) {
+	s := serve(t, delivery.Config{}, journal.MemoryConfig{})
+	stream := s.events(t, "?close=codes", "")
+	stream.next(t)
+	await(t, "it has joined", func() bool { return s.Connections() == 1 })
+	s.Expel()
+	if stream.lines.Scan() || stream.lines.Err() != nil {
+		t.Errorf("after the end came %q, %v", stream.lines.Text(), stream.lines.Err())
+	}
+	left := s.events(t, "", "")
+	await(t, "the other has joined", func() bool { return s.Connections() == 1 })
+	_ = left.Body.Close()
+	await(t, "it is gone", func() bool { return s.Connections() == 0 })
+}
+
+func TestEventsRefused(t *testing.T) {
+	s := serve(t, delivery.Config{}, journal.MemoryConfig{})
+	response, err := http.Post("http://"+s.addr+"/events", "text/plain", strings.NewReader("x"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = response.Body.Close()
+	if response.StatusCode != http.StatusMethodNotAllowed || response.Header.Get("Allow") != "GET" {
+		t.Errorf("POST: %s", response.Status)
+	}
+	request, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+s.addr+"/events", nil)
+	request.Header.Set("Origin", "https://evil.example.org")
+	foreign, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = foreign.Body.Close()
+	if foreign.StatusCode != http.StatusForbidden {
+		t.Errorf("a foreign page: %s", foreign.Status)
+	}
+	if s.Connections() != 0 {
+		t.Errorf("%d connections", s.Connections())
+	}
+}
