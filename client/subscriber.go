@@ -25,6 +25,9 @@ type SubscriberConfig struct {
 	URL string
 	// Types are the only types of notifications to get; all by default.
 	Types []string
+	// Since is from where on: the ID of a Message, to get what followed it; an age such as 30s; earliest, for all that
+	// the bridge has; by default only what is published once the client is subscribed.
+	Since string
 	// Header is sent with the handshake, for example Authorization.
 	Header http.Header
 	// Dialer makes the connections, for example with a TLS configuration; websocket.DefaultDialer by default.
@@ -37,9 +40,11 @@ type SubscriberConfig struct {
 	// Logger gets a line when the bridge cannot be reached, when it can again, and for what is no envelope; none by
 	// default.
 	Logger *slog.Logger
-	// OnConnect is called when the client is subscribed: whatever is published from then on comes, until the
-	// connection is lost.
+	// OnConnect is called when the client is subscribed: whatever is published from then on comes.
 	OnConnect func()
+	// OnLost is called when the bridge no longer has all that was missed, with its sentence. The client goes on with the
+	// earliest that there is.
+	OnLost func(err error)
 	// OnOutage is called with the reason when the connection cannot be made or is lost, and then not again before
 	// OnConnect.
 	OnOutage func(err error)
@@ -64,6 +69,9 @@ func (c SubscriberConfig) withDefaults() (SubscriberConfig, error) {
 	if c.OnConnect == nil {
 		c.OnConnect = func() {}
 	}
+	if c.OnLost == nil {
+		c.OnLost = func(error) {}
+	}
 	if c.OnOutage == nil {
 		c.OnOutage = func(error) {}
 	}
@@ -75,14 +83,30 @@ func (c SubscriberConfig) withDefaults() (SubscriberConfig, error) {
 	if err != nil || u.Scheme != "ws" && u.Scheme != "wss" || u.Host == "" {
 		return c, fmt.Errorf("%q is not a ws or wss URL; write it like %s", c.URL, DefaultURL)
 	}
+	query := u.Query()
 	if len(c.Types) > 0 {
-		query := u.Query()
 		query.Set("types", strings.Join(c.Types, ","))
-		u.RawQuery = query.Encode()
-		c.URL = u.String()
 	}
+	if c.Since == "" {
+		c.Since = sinceNow
+		if query.Has("since") {
+			c.Since = query.Get("since")
+		}
+	}
+	query.Del("since")
+	u.RawQuery = query.Encode()
+	c.URL = u.String()
 	return c, nil
 }
+
+// What a client gives for since that has no position.
+const (
+	sinceNow      = "now"
+	sinceEarliest = "earliest"
+)
+
+// positionHeader is where a bridge says, in its answer to the handshake, at which position the client begins.
+const positionHeader = "Bridge-Position"
 
 // Subscriber gets notifications from a bridge's websocket.
 type Subscriber struct {
@@ -102,9 +126,10 @@ func NewSubscriber(config SubscriberConfig) (*Subscriber, error) {
 }
 
 // Messages connects and yields notifications in the bridge's order. When the connection ends in a way that asks the
-// client to come back (lost, refused, 503, close codes 1001 and 1013), it connects again, with pauses; what was
-// published in between is missed. Breaking out of the loop closes the connection cleanly. Each call has a connection
-// of its own.
+// client to come back (lost, refused, 503, close codes 1001 and 1013), it connects again, with pauses, and goes on after
+// the last notification that was yielded: what was published in between comes too, unless the bridge no longer has it
+// (OnLost). A bridge with its journal in memory has lost it when it was restarted. Breaking out of the loop closes the
+// connection cleanly. Each call has a connection of its own.
 //
 // The last pair holds the error that ended it, with an empty Message:
 //   - ctx's, when it is done;
@@ -119,16 +144,28 @@ func (s *Subscriber) Messages(ctx context.Context) iter.Seq2[Message, error] {
 	return func(yield func(Message, error) bool) {
 		pauses := pauses{bounds: s.config.Backoff}
 		outage := false
+		since := s.config.Since
 		for {
-			sub, err := s.subscribe(ctx)
+			sub, err := s.subscribe(ctx, &since)
 			if err == nil {
 				outage = false
 				s.config.Logger.Info("subscribed", "url", s.config.URL)
 				s.config.OnConnect()
-				err = sub.deliver(ctx, yield)
+				err = sub.deliver(ctx, func(m Message, err error) bool {
+					if m.ID != "" {
+						since = m.ID
+					}
+					return yield(m, err)
+				})
 				if sub.heard {
 					pauses.reset()
 				}
+			}
+			if isGone(err) && since != sinceEarliest {
+				since = sinceEarliest
+				s.config.Logger.Warn("something was lost", "url", s.config.URL, "err", err)
+				s.config.OnLost(err)
+				continue
 			}
 			switch {
 			case errors.Is(err, errStopped):
@@ -155,11 +192,14 @@ func (s *Subscriber) Messages(ctx context.Context) iter.Seq2[Message, error] {
 	}
 }
 
-// subscribe makes one connection. The error is a *HandshakeError when the server answered that the client should
-// stay away.
-func (s *Subscriber) subscribe(ctx context.Context) (*subscription, error) {
-	conn, response, err := s.config.Dialer.DialContext(ctx, s.config.URL, s.config.Header)
+// subscribe makes one connection, from since on, which becomes the position that the bridge gives for that. The error is
+// a *HandshakeError when the server answered that the client should stay away.
+func (s *Subscriber) subscribe(ctx context.Context, since *string) (*subscription, error) {
+	conn, response, err := s.config.Dialer.DialContext(ctx, s.config.since(*since), s.config.Header)
 	if err == nil {
+		if position := response.Header.Get(positionHeader); position != "" {
+			*since = position
+		}
 		return newSubscription(conn, s.config), nil
 	}
 	if !errors.Is(err, websocket.ErrBadHandshake) || response == nil {
@@ -173,6 +213,21 @@ func (s *Subscriber) subscribe(ctx context.Context) (*subscription, error) {
 	default:
 		return nil, &HandshakeError{URL: s.config.URL, Status: status, Message: message}
 	}
+}
+
+// since returns the URL with that parameter.
+func (c SubscriberConfig) since(since string) string {
+	separator := "?"
+	if strings.Contains(c.URL, "?") {
+		separator = "&"
+	}
+	return c.URL + separator + "since=" + url.QueryEscape(since)
+}
+
+// isGone reports whether the bridge no longer has what follows a position.
+func isGone(err error) bool {
+	handshake := (*HandshakeError)(nil)
+	return errors.As(err, &handshake) && handshake.Status == http.StatusGone
 }
 
 // endsForGood reports whether the client should stay away.

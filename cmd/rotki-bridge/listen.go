@@ -13,6 +13,8 @@ import (
 type listenCommand struct {
 	URL    string   `name:"url" default:"ws://127.0.0.1:5043/ws/" placeholder:"URL" help:"The bridge's websocket endpoint (${default})."`
 	Types  []string `placeholder:"TYPE" help:"Only these types, separated by commas; all by default."`
+	Since  string   `placeholder:"WHEN" help:"First what is no older than an age (30s), follows an id, or all that the bridge has (earliest)."`
+	IDs    bool     `name:"ids" help:"Print each envelope's id before it."`
 	Count  uint64   `placeholder:"N" help:"Exit after so many envelopes; 0, the default, goes on until interrupted."`
 	Pretty bool     `help:"Indent the JSON over several lines."`
 }
@@ -23,6 +25,8 @@ func (c *listenCommand) Run(ctx context.Context, streams stdio) error {
 	subscriber, err := client.NewSubscriber(client.SubscriberConfig{
 		URL:       c.URL,
 		Types:     c.Types,
+		Since:     c.Since,
+		OnLost:    func(err error) { fmt.Fprintf(streams.Err, "lost: %v\n", err) },
 		OnConnect: func() { fmt.Fprintf(streams.Err, "subscribed to %s\n", c.URL) },
 		OnOutage:  func(err error) { fmt.Fprintf(streams.Err, "retrying: %v\n", err) },
 	})
@@ -40,6 +44,9 @@ func (c *listenCommand) Run(ctx context.Context, streams stdio) error {
 			return err
 		}
 		var out bytes.Buffer
+		if c.IDs {
+			out.WriteString(m.ID + " ")
+		}
 		if c.Pretty {
 			err = json.Indent(&out, m.Envelope, "", "  ")
 		} else {

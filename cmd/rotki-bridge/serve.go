@@ -29,6 +29,11 @@ type serveCommand struct {
 	Upstream               string   `help:"URL of a server that answers every HTTP request that is not the bridge's own."`
 	DataAsString           bool     `help:"Send data as a string that holds JSON to clients that do not choose with data=."`
 
+	Sessions         bool          `default:"true" negatable:"" help:"Give browsers a cookie by which they resume where their connection was lost."`
+	SessionsByOrigin bool          `default:"true" negatable:"" help:"On this machine, where no cookie comes back, go by origin and user agent."`
+	SessionTime      time.Duration `default:"1m" help:"How long a browser whose connection was lost may take to come back."`
+	SessionLimit     int           `default:"65536" help:"How many browsers may be away at a time."`
+
 	DrainTimeout    time.Duration `default:"10s" help:"How long stopping may take at the most."`
 	PingInterval    time.Duration `default:"30s" help:"Time between websocket pings; a peer silent for two is dropped."`
 	WriteTimeout    time.Duration `default:"30s" help:"How long a subscriber's socket may take no byte."`
@@ -100,6 +105,10 @@ func (c *serveCommand) Run(ctx context.Context, command *kong.Context, streams s
 		Contract:               c.Contract,
 		Upstream:               c.Upstream,
 		StringData:             c.DataAsString,
+		NoSessions:             !c.Sessions,
+		NoSessionsByOrigin:     !c.SessionsByOrigin,
+		SessionTime:            c.SessionTime,
+		SessionLimit:           c.SessionLimit,
 		DrainTimeout:           c.DrainTimeout,
 		PingInterval:           c.PingInterval,
 		WriteTimeout:           c.WriteTimeout,

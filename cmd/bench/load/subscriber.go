@@ -28,15 +28,15 @@ type subscriber struct {
 	held []byte // the beginning of the handshake's answer, or of a frame, whose end has not come
 }
 
-// request returns what a client sends first.
+// request returns what a client sends first: what rotki's frontend does, which is a page of the same host.
 func (c Config) request() []byte {
 	offer := ""
 	if c.Deflate {
 		// Without a context that a connection keeps, the server can compress a message once for all.
 		offer = "Sec-WebSocket-Extensions: " + deflate + "; server_no_context_takeover; client_no_context_takeover\r\n"
 	}
-	return fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
-		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %s\r\n%s\r\n", c.Path, c.Addr, handshakeKey, offer)
+	return fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: %s\r\nOrigin: http://%[2]s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %[3]s\r\n%[4]s\r\n", c.Path, c.Addr, handshakeKey, offer)
 }
 
 // dial connects and sends the handshake. The descriptor does not block.
