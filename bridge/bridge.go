@@ -25,12 +25,14 @@ import (
 	"github.com/rotki/notification-bridge/bridge/admin"
 	"github.com/rotki/notification-bridge/bridge/delivery"
 	"github.com/rotki/notification-bridge/bridge/ingest"
+	"github.com/rotki/notification-bridge/bridge/session"
 )
 
 // Bridge is one running bridge.
 type Bridge struct {
 	config   Config
 	journal  keeper
+	sessions *session.Registry // nil for none
 	delivery *delivery.Engine
 	ingest   *ingest.Server
 	http     *http.Server
@@ -50,6 +52,9 @@ const (
 	ready
 	draining
 )
+
+// sessionsTimeout is how long a start waits for sessions from before.
+const sessionsTimeout = 5 * time.Second
 
 // New opens the journal and the listeners of a bridge, whose addresses are known from then on; Run serves them. The error
 // says which setting is wrong, which address cannot be listened on, or what is the matter with the journal's stream.
@@ -81,17 +86,22 @@ func Open(ctx context.Context, config Config) (_ *Bridge, err error) {
 		}
 	}()
 	registerJournal(registry, b.journal)
+	if b.sessions, err = config.openSessions(ctx, b.journal, registry); err != nil {
+		return nil, err
+	}
 	b.delivery = delivery.New(delivery.Config{
-		Log:            b.journal,
-		Types:          b.types,
-		StringData:     config.StringData,
-		AllowedOrigins: config.AllowedOrigins,
-		PingInterval:   config.PingInterval,
-		WriteTimeout:   config.WriteTimeout,
-		CompressFrom:   config.CompressFrom,
-		SendBuffer:     config.SendBuffer,
-		Logger:         config.Logger,
-		Registerer:     registry,
+		Log:              b.journal,
+		Types:            b.types,
+		StringData:       config.StringData,
+		AllowedOrigins:   config.AllowedOrigins,
+		Sessions:         b.sessions,
+		SessionsByOrigin: !config.NoSessionsByOrigin,
+		PingInterval:     config.PingInterval,
+		WriteTimeout:     config.WriteTimeout,
+		CompressFrom:     config.CompressFrom,
+		SendBuffer:       config.SendBuffer,
+		Logger:           config.Logger,
+		Registerer:       registry,
 	})
 	b.ingest = ingest.New(ingest.Config{
 		Sink: &pipeline{
@@ -204,6 +214,8 @@ func (b *Bridge) Run(ctx context.Context) error {
 	requests, endRequests := context.WithCancel(context.WithoutCancel(ctx))
 	defer endRequests()
 	b.http.BaseContext = func(net.Listener) context.Context { return requests }
+	endSessions := b.runSessions()
+	defer endSessions()
 	serving.Go(func() { b.tellHealth(delivering) })
 	serve("deliver", func() error { return b.delivery.Run(delivering) })
 	serve("serve websockets", func() error { return b.http.Serve(b.httpListener) })
@@ -217,7 +229,7 @@ func (b *Bridge) Run(ctx context.Context) error {
 	case <-ctx.Done():
 	case err = <-failed:
 	}
-	b.drain()
+	b.drain(endSessions)
 	stopDelivering()
 	endRequests()
 	_ = b.http.Close()
@@ -227,8 +239,28 @@ func (b *Bridge) Run(ctx context.Context) error {
 	return err
 }
 
+// runSessions follows and saves sessions until end is called, which waits for the last save.
+func (b *Bridge) runSessions() (end func()) {
+	if b.sessions == nil {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { _ = b.sessions.Run(ctx) })
+	// Whoever comes back before others' sessions are known would miss what it missed.
+	waiting, stopWaiting := context.WithTimeout(ctx, sessionsTimeout)
+	defer stopWaiting()
+	if err := b.sessions.Ready(waiting); err != nil {
+		b.config.Logger.Warn("sessions from before cannot be read yet", "err", err)
+	}
+	return sync.OnceFunc(func() {
+		cancel()
+		running.Wait()
+	})
+}
+
 // drain stops in the order in which notifications flow.
-func (b *Bridge) drain() {
+func (b *Bridge) drain(endSessions func()) {
 	start := time.Now()
 	b.state.Store(draining)
 	connections := b.delivery.Connections()
@@ -248,6 +280,7 @@ func (b *Bridge) drain() {
 	if b.config.Upstream != "" {
 		_ = b.http.Shutdown(deadline) // requests that are being passed on
 	}
+	endSessions() // they are kept where the journal is
 	if err := b.journal.Close(deadline); err != nil {
 		b.config.Logger.Warn("the journal was cut short", "err", err)
 	}

@@ -25,6 +25,9 @@ const (
 // DefaultDrainTimeout is how long a bridge takes to stop at the most.
 const DefaultDrainTimeout = 10 * time.Second
 
+// DefaultSessionTime is how long a browser may take to come back.
+const DefaultSessionTime = time.Minute
+
 // DefaultMaxMessageBytes is how large a publish request may be.
 const DefaultMaxMessageBytes = 1 << 20
 
@@ -95,6 +98,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.DrainTimeout == 0 {
 		c.DrainTimeout = DefaultDrainTimeout
+	}
+	if c.SessionTime == 0 {
+		c.SessionTime = DefaultSessionTime
 	}
 	if c.MaxMessageBytes == 0 {
 		c.MaxMessageBytes = DefaultMaxMessageBytes

@@ -13,6 +13,7 @@ import (
 
 	"github.com/rotki/notification-bridge/bridge/journal"
 	"github.com/rotki/notification-bridge/bridge/journal/jetstream"
+	"github.com/rotki/notification-bridge/bridge/session"
 )
 
 // StreamConfig says which NATS stream keeps the journal. With neither URLs nor a directory, the journal is in memory.
@@ -124,6 +125,8 @@ type keeper interface {
 	// Seal makes every later Append fail; Close ends the journal.
 	Seal()
 	Close(ctx context.Context) error
+	// Sessions returns where sessions are kept that outlast the bridge, nil for nowhere.
+	Sessions(ctx context.Context, ttl time.Duration) (session.Store, error)
 	// Stats returns how many records are at hand and about how many bytes they take.
 	Stats() (records, bytes int)
 }
@@ -135,6 +138,15 @@ func (inMemory) Ready() error                  { return nil }
 func (inMemory) Changed() <-chan struct{}      { return nil }
 func (m inMemory) Seal()                       { m.Memory.Close() }
 func (m inMemory) Close(context.Context) error { m.Memory.Close(); return nil }
+
+func (inMemory) Sessions(context.Context, time.Duration) (session.Store, error) { return nil, nil }
+
+// inStream is the journal in a stream as a keeper.
+type inStream struct{ *jetstream.Journal }
+
+func (s inStream) Sessions(ctx context.Context, ttl time.Duration) (session.Store, error) {
+	return s.Journal.Sessions(ctx, ttl)
+}
 
 // openJournal opens the journal that a configuration asks for.
 func (c Config) openJournal(ctx context.Context, registerer prometheus.Registerer) (keeper, error) {
@@ -170,7 +182,7 @@ func (c Config) openJournal(ctx context.Context, registerer prometheus.Registere
 		return nil, err
 	}
 	registerStream(registerer, j)
-	return j, nil
+	return inStream{j}, nil
 }
 
 func (c Config) startServer(ctx context.Context) (*jetstream.Server, error) {
@@ -228,4 +240,23 @@ func registerStream(registerer prometheus.Registerer, j *jetstream.Journal) {
 			ConstLabels: prometheus.Labels{"reason": string(failure)},
 		}, func() float64 { return float64(j.FailureCount(failure)) }))
 	}
+}
+
+// openSessions returns the registry of sessions, nil when they are switched off.
+func (c Config) openSessions(ctx context.Context, j keeper, registerer prometheus.Registerer) (*session.Registry, error) {
+	if c.NoSessions {
+		return nil, nil
+	}
+	store, err := j.Sessions(ctx, session.TTLOf(c.SessionTime))
+	if err != nil {
+		return nil, err
+	}
+	return session.New(session.Config{
+		ParkTime:   c.SessionTime,
+		Limit:      c.SessionLimit,
+		Epoch:      j.Epoch(),
+		Store:      store,
+		Logger:     c.Logger,
+		Registerer: registerer,
+	}), nil
 }

@@ -102,9 +102,9 @@ func (s *saver) run(ctx context.Context) error {
 		case <-s.hurry:
 			select {
 			case <-time.After(parkDelay):
+				s.save(ctx)
 			case <-ctx.Done():
 			}
-			s.save(ctx)
 		case <-renew.C:
 			s.renew()
 		case <-ctx.Done():
@@ -158,6 +158,8 @@ func (s *saver) save(ctx context.Context) {
 func (s *saver) put(ctx context.Context, i int, p *page) error {
 	err := s.registry.config.Store.Put(ctx, fmt.Sprintf("%016x.%d", s.instance, i), p.encode())
 	switch failed := err != nil; {
+	case ctx.Err() != nil: // it ends, and the last save says how that went
+		return err
 	case failed && !s.failed:
 		s.registry.config.Logger.Warn("sessions cannot be saved; until they can, browsers resume only where this bridge still runs", "err", err)
 	case !failed && s.failed:

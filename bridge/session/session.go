@@ -35,7 +35,7 @@ type Config struct {
 	// Store keeps the cursors of live connections, too, so that one can be taken up after this process was killed, or by
 	// another bridge; none by default.
 	Store Store
-	// SaveInterval is how far apart saves are that note what clients have confirmed; 1 s by default. What is parked is
+	// SaveInterval is how far apart saves are that note what clients have confirmed; 0.5 s by default. What is parked is
 	// saved sooner.
 	SaveInterval time.Duration
 	// Logger gets a line when the store fails; none by default.
@@ -52,7 +52,7 @@ func (c Config) withDefaults() Config {
 		c.Limit = 1 << 16
 	}
 	if c.SaveInterval == 0 {
-		c.SaveInterval = time.Second
+		c.SaveInterval = 500 * time.Millisecond
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
