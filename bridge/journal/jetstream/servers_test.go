@@ -86,7 +86,7 @@ type cluster struct {
 	servers []*server.Server
 }
 
-// startCluster starts n servers and waits until they are one.
+// startCluster starts n servers and waits until they are one. One alone is no cluster.
 func startCluster(name string, n int) (*cluster, error) {
 	dir, err := os.MkdirTemp("", name)
 	if err != nil {
@@ -98,8 +98,10 @@ func startCluster(name string, n int) (*cluster, error) {
 		o := &server.Options{
 			ServerName: fmt.Sprintf("%s-%d", name, i), Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true,
 			JetStream: true, StoreDir: filepath.Join(dir, fmt.Sprint(i)), DisableJetStreamBanner: true,
-			Cluster: server.ClusterOpts{Name: name, Host: "127.0.0.1", Port: server.RANDOM_PORT, PoolSize: -1},
-			Routes:  server.RoutesFromStr(strings.Join(routes, ",")),
+		}
+		if n > 1 {
+			o.Cluster = server.ClusterOpts{Name: name, Host: "127.0.0.1", Port: server.RANDOM_PORT, PoolSize: -1}
+			o.Routes = server.RoutesFromStr(strings.Join(routes, ","))
 		}
 		s, err := server.NewServer(o.Clone())
 		if err != nil {
@@ -109,14 +111,43 @@ func startCluster(name string, n int) (*cluster, error) {
 		if !s.ReadyForConnections(10 * time.Second) {
 			return nil, fmt.Errorf("server %d does not start", i)
 		}
-		o.Port, o.Cluster.Port = clientPort(s), s.ClusterAddr().Port
-		routes = append(routes, fmt.Sprintf("nats://127.0.0.1:%d", o.Cluster.Port))
+		o.Port = clientPort(s)
 		c.options, c.servers = append(c.options, o), append(c.servers, s)
+		if n > 1 {
+			o.Cluster.Port = s.ClusterAddr().Port
+			routes = append(routes, fmt.Sprintf("nats://127.0.0.1:%d", o.Cluster.Port))
+		}
+	}
+	if n == 1 {
+		return c, nil
 	}
 	for _, o := range c.options {
 		o.Routes = server.RoutesFromStr(strings.Join(routes, ","))
 	}
-	return c, nil
+	return c, c.await()
+}
+
+// await waits until the servers have a leader for JetStream and all know what it knows.
+func (c *cluster) await() error {
+	deadline := time.Now().Add(30 * time.Second)
+	for {
+		leaders, current := 0, 0
+		for _, s := range c.servers {
+			if s.JetStreamIsLeader() {
+				leaders++
+			}
+			if s.JetStreamIsCurrent() {
+				current++
+			}
+		}
+		if leaders == 1 && current == len(c.servers) {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("the cluster has %d leaders, and %d servers are up to date", leaders, current)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
 }
 
 func (c *cluster) urls() []string {
