@@ -159,7 +159,8 @@ func testConflationModel(t *testing.T, w wire, seed uint64) (left int) {
 		}
 		keyed := random.IntN(4)
 		for range random.IntN(200) {
-			e := journal.Entry{Type: "legacy", Data: fmt.Appendf(nil, `"%d:%s"`, len(published), filling[:random.IntN(len(filling))])}
+			text := filling[:random.IntN(len(filling))]
+			e := journal.Entry{Type: "legacy", Data: fmt.Appendf(nil, `"%d:%s"`, len(published), text)}
 			if random.IntN(4) < keyed {
 				e.Type, e.Key = "other", fmt.Sprint(random.IntN(6))
 			}

@@ -111,9 +111,9 @@ func (c *compiler) checkConflated(types map[string]*field) error {
 	return nil
 }
 
-// conflationKey returns the conflation key of a message that was encoded: the type, and behind a comma each the values as JSON,
-// nothing for one that is absent. No two lists of values share a key, since a JSON scalar has a comma only in quotes.
-// It is empty for a message that is not conflated.
+// conflationKey returns the conflation key of a message that was encoded: the type, and behind a comma each the values
+// as JSON, nothing for one that is absent. No two lists of values share a key, since a JSON scalar has a comma only in
+// quotes. It is empty for a message that is not conflated.
 func (p *message) conflationKey(typ string, m protoreflect.Message) string {
 	for _, ch := range p.choices {
 		if ch.byNum[m.WhichOneof(ch.desc).Number()].neverConflate {

@@ -158,8 +158,8 @@ export declare type CurrentDbUpgrade = Message<"rotki.notifications.v1.CurrentDb
 export declare const CurrentDbUpgradeSchema: GenMessage<CurrentDbUpgrade>;
 
 /**
- * DataMigrationStatus tells how far the migrations of a user's data have come. Since rotki 1.27.0. A subscriber that has
- * fallen behind gets only the newest of a round between the same two migrations.
+ * DataMigrationStatus tells how far the migrations of a user's data have come. Since rotki 1.27.0. A subscriber that
+ * has fallen behind gets only the newest of a round between the same two migrations.
  *
  * @generated from message rotki.notifications.v1.DataMigrationStatus
  */

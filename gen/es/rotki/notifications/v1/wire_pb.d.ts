@@ -60,10 +60,11 @@ export declare const ShapeSchema: GenEnum<Shape>;
 export declare const shape: GenExtension<MessageOptions, Shape>;
 
 /**
- * For a notification type that is pure progress: JSON keys of its data whose values tell one progress from another. Of
- * several with equal values, and for the same recipients, a subscriber that has fallen behind may get the newest only;
- * one that keeps up gets all. Not set: everybody gets all. A key is a scalar or an enum of data itself, a discriminator,
- * or a key of a variant, which counts as absent in the others. Not for what someone may wait for, and never for errors.
+ * For a notification type that is pure progress: JSON keys of its data whose values tell one progress from another.
+ * Of several with equal values, and for the same recipients, a subscriber that has fallen behind may get the newest
+ * only; one that keeps up gets all. Not set: everybody gets all. A key is a scalar or an enum of data itself, a
+ * discriminator, or a key of a variant, which counts as absent in the others. Not for what someone may wait for, and
+ * never for errors.
  * Example: option (conflate_by) = "subtype"; option (conflate_by) = "chain".
  *
  * @generated from extension: repeated string conflate_by = 51002;

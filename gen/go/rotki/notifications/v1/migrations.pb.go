@@ -290,8 +290,8 @@ func (x *CurrentDbUpgrade) GetDescription() string {
 	return ""
 }
 
-// DataMigrationStatus tells how far the migrations of a user's data have come. Since rotki 1.27.0. A subscriber that has
-// fallen behind gets only the newest of a round between the same two migrations.
+// DataMigrationStatus tells how far the migrations of a user's data have come. Since rotki 1.27.0. A subscriber that
+// has fallen behind gets only the newest of a round between the same two migrations.
 type DataMigrationStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The last migration that was done before this round. Example: 1.
