@@ -172,6 +172,7 @@ func (j *Journal) groups() iter.Seq[*group] {
 
 // finish tells those who wait for a group what became of it.
 func (j *Journal) finish(g *group, err error) {
+	j.acknowledge()
 	j.health.published(err)
 	if err != nil {
 		j.fail(g, err)

@@ -29,6 +29,13 @@ func TestConformsInProcessWithSync(t *testing.T) {
 	})
 }
 
+// TestConformsWhenItForgets: the stream keeps little more than the window, so that positions are lost there too.
+func TestConformsWhenItForgets(t *testing.T) {
+	conformance.Run(t, func(t *testing.T) journal.Journal {
+		return open(t, jetstream.Config{Server: embedded(t, jetstream.ServerConfig{}), Messages: conformance.Keep + 20, Window: window})
+	})
+}
+
 var streams atomic.Int64
 
 // streamName returns a name that no other test has.

@@ -12,7 +12,6 @@
 package jetstream
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,6 +36,8 @@ type Journal struct {
 	acks   acks
 	health *health
 	moved  chan struct{} // tells the tail that the connection is another
+	mark   *mark         // nil without a store of its own
+	idle   chan struct{} // tells that the tail has all there is
 	newest uint64        // sequence number that was acknowledged last; the publishing goroutine's
 
 	work    chan struct{} // tells it that a group fills, or that none will
@@ -64,6 +65,7 @@ func Open(ctx context.Context, config Config) (*Journal, error) {
 		config:  config,
 		health:  newHealth(config.Logger),
 		moved:   make(chan struct{}, 1),
+		idle:    make(chan struct{}, 1),
 		work:    make(chan struct{}, 1),
 		term:    1,
 		filling: newGroup(),
@@ -93,6 +95,9 @@ func (j *Journal) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if info, err = j.verify(waiting, info); err != nil {
+		return err
+	}
 	j.prefix = prefix(j.config.Stream, j.epoch)
 	j.newest = info.State.LastSeq
 	j.acks.flights = make(map[uint64]*flight)
@@ -102,7 +107,7 @@ func (j *Journal) open(ctx context.Context) error {
 	}
 	j.Window = journal.NewWindow(j.config.Window, j.start(waiting, info.State))
 	j.run()
-	return j.catchUp(ctx, info.State.LastSeq+1)
+	return j.catchUp(ctx, info.State)
 }
 
 func (j *Journal) run() {
@@ -154,7 +159,7 @@ func (j *Journal) start(ctx context.Context, state jetstream.StreamState) uint64
 		return next
 	}
 	records, age := j.config.Window.Room(int(state.Bytes / state.Msgs)) // what a message takes is about what its data take
-	start := max(next-min(uint64(records), state.Msgs), state.FirstSeq)
+	start := max(next-min(uint64(records), next), state.FirstSeq)
 	begin, first := time.Now().Add(-age), make([]*journal.Record, 1)
 	_, err := j.fetch(ctx, question{StartTime: &begin, Batch: 1}, first)
 	switch {
@@ -166,21 +171,35 @@ func (j *Journal) start(ctx context.Context, state jetstream.StreamState) uint64
 	return start
 }
 
-// catchUp waits until the window has all that the stream had when the journal was opened.
-func (j *Journal) catchUp(ctx context.Context, next uint64) error {
+// catchUp waits until the window has all that the stream had when the journal was opened. That may be less than the stream
+// numbers, if its store was damaged.
+func (j *Journal) catchUp(ctx context.Context, state jetstream.StreamState) error {
+	if whole := state.LastSeq + 1 - state.FirstSeq; state.Msgs > 0 && state.Msgs < whole {
+		j.config.Logger.Error("notifications that were acknowledged are missing in the stream; its store was damaged, and its log says more",
+			"stream", j.config.Stream, "from", state.FirstSeq, "to", state.LastSeq, "missing", whole-state.Msgs)
+	}
+	moved := make(chan struct{}, 1)
+	defer j.Notify(moved)()
 	begun := time.Now()
+	tick := time.NewTicker(2 * time.Second)
+	defer tick.Stop()
 	for {
-		waiting, cancel := context.WithTimeout(ctx, 2*time.Second)
-		there := j.follow(waiting, next)
-		cancel()
-		if there {
+		_, at := j.Bounds()
+		if at > state.LastSeq {
 			return nil
 		}
-		if err := cmp.Or(ctx.Err(), j.health.broken()); err != nil {
-			return fmt.Errorf("read the stream %s at %s: %w", j.config.Stream, j.config.place(), err)
+		select {
+		case <-moved:
+		case <-j.idle:
+			return nil
+		case <-tick.C:
+			if err := j.health.broken(); err != nil {
+				return fmt.Errorf("read the stream %s at %s: %w", j.config.Stream, j.config.place(), err)
+			}
+			j.config.Logger.Info("reading the stream", "at", at, "to", state.LastSeq, "for", time.Since(begun).Round(time.Second))
+		case <-ctx.Done():
+			return fmt.Errorf("read the stream %s at %s: %w", j.config.Stream, j.config.place(), context.Cause(ctx))
 		}
-		_, at := j.Bounds()
-		j.config.Logger.Info("reading the stream", "at", at, "to", next, "for", time.Since(begun).Round(time.Second))
 	}
 }
 
@@ -235,6 +254,9 @@ func (j *Journal) close(ctx context.Context) error {
 	if j.nc != nil {
 		j.health.silence()
 		j.nc.Close()
+	}
+	if j.mark != nil {
+		_ = j.mark.file.Close()
 	}
 	if j.config.Server != nil {
 		j.config.Server.stop()

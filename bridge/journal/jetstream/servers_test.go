@@ -3,6 +3,7 @@ package jetstream_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -53,11 +54,13 @@ func embedded(t testing.TB, config jetstream.ServerConfig) *jetstream.Server {
 	return s
 }
 
-func logger(t testing.TB) *slog.Logger {
-	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo}))
+func logger(t testing.TB) *slog.Logger { return loggerTo(t.Output()) }
+
+func loggerTo(w io.Writer) *slog.Logger {
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelInfo}))
 }
 
-// append adds entries one after the other and waits for all.
+// add appends entries one after the other and waits for all.
 func add(t testing.TB, j journal.Journal, entries ...journal.Entry) []journal.Receipt {
 	t.Helper()
 	var pendings []journal.Pending

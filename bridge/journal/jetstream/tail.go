@@ -171,13 +171,17 @@ func (j *Journal) control(c *consuming, m *nats.Msg) error {
 	if m.Reply != "" {
 		return m.Respond(nil)
 	}
-	if stalled := m.Header.Get("Nats-Consumer-Stalled"); stalled != "" {
+	stalled := m.Header.Get("Nats-Consumer-Stalled")
+	if stalled != "" {
 		if err := j.nc.Publish(stalled, nil); err != nil {
 			return err
 		}
 	}
 	if last := m.Header.Get("Nats-Last-Consumer"); last != "" && last != strconv.FormatUint(c.delivered, 10) {
 		return fmt.Errorf("%w: the server is at %s, the tail at %d", errSkipped, last, c.delivered)
+	}
+	if stalled == "" {
+		wake(j.idle) // the server has nothing else to say
 	}
 	return nil
 }
