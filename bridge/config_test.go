@@ -36,6 +36,7 @@ func TestRefusedSettings(t *testing.T) {
 	taken := listen(t, "127.0.0.1:0")
 	defer taken.Close()
 	const exposed = " can be reached from other machines"
+	nats := []string{"nats://127.0.0.1:1"}
 	const anonymous = "--insecure-allow-anonymous"
 	for name, tc := range map[string]struct {
 		change    func(*bridge.Config)
@@ -87,6 +88,23 @@ func TestRefusedSettings(t *testing.T) {
 		"journal age":       {func(c *bridge.Config) { c.Journal.Age = -1 }, []string{"--journal-age must be"}},
 		"dedup window":      {func(c *bridge.Config) { c.Journal.DedupWindow = -1 }, []string{"--dedup-window must be"}},
 		"dedup ids":         {func(c *bridge.Config) { c.Journal.DedupIDs = -1 }, []string{"--dedup-ids must be"}},
+
+		"two streams":          {func(c *bridge.Config) { c.Stream.URLs, c.Stream.Dir = nats, "data" }, []string{"--nats-url and --data-dir cannot go together"}},
+		"credentials alone":    {func(c *bridge.Config) { c.Stream.Credentials = "file" }, []string{"--nats-creds means nothing without --nats-url"}},
+		"NKey with data-dir":   {func(c *bridge.Config) { c.Stream.NKey, c.Stream.Dir = "file", "data" }, []string{"--nats-nkey means nothing without --nats-url"}},
+		"two credentials":      {func(c *bridge.Config) { c.Stream.NKey, c.Stream.Credentials, c.Stream.URLs = "a", "b", nats }, []string{"--nats-creds and --nats-nkey cannot go together"}},
+		"certificate, no key":  {func(c *bridge.Config) { c.Stream.Cert, c.Stream.URLs = "a", nats }, []string{"--nats-cert and --nats-key go together"}},
+		"no authorities":       {func(c *bridge.Config) { c.Stream.CA, c.Stream.URLs = "absent.pem", nats }, []string{"--nats-ca: ", "absent.pem"}},
+		"replicas alone":       {func(c *bridge.Config) { c.Stream.Replicas = 3 }, []string{"--stream-replicas means nothing without --nats-url"}},
+		"stream alone":         {func(c *bridge.Config) { c.Stream.Name = "mine" }, []string{"--stream means nothing without --nats-url or --data-dir"}},
+		"stream age alone":     {func(c *bridge.Config) { c.Stream.Age = time.Hour }, []string{"--stream-age means nothing without"}},
+		"stream bytes":         {func(c *bridge.Config) { c.Stream.Bytes = -1 }, []string{"--stream-bytes must be"}},
+		"sync alone":           {func(c *bridge.Config) { c.Stream.SyncAlways = true }, []string{"--sync-always means nothing without --data-dir"}},
+		"NATS listener alone":  {func(c *bridge.Config) { c.Stream.Listen = "127.0.0.1:0" }, []string{"--nats-listen means nothing without --data-dir"}},
+		"exposed NATS":         {func(c *bridge.Config) { c.Stream.Dir, c.Stream.Listen = t.TempDir(), "0.0.0.0:4222" }, []string{"--nats-listen 0.0.0.0:4222" + exposed}},
+		"NATS away":            {func(c *bridge.Config) { c.Stream.URLs, c.Stream.Timeout = nats, time.Millisecond }, []string{"NATS at nats://127.0.0.1:1 does not answer"}},
+		"directory is a file":  {func(c *bridge.Config) { c.Stream.Dir = "config_test.go" }, []string{"create the data directory", "config_test.go"}},
+		"taken, with data-dir": {func(c *bridge.Config) { c.HTTPAddr, c.Stream.Dir = taken.Addr().String(), t.TempDir() }, []string{" is in use"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			free := freeAddrs(t)
