@@ -2,6 +2,7 @@ package jetstream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"sync"
@@ -12,17 +13,21 @@ import (
 )
 
 const (
-	// maxGroup is how many entries are published together at the most; JetStream takes batches of up to 1000.
-	maxGroup = 500
-	// maxGroupBytes bounds them in bytes, unless one alone is larger.
+	// maxBatch is how many entries go into a batch at the most, which is as much as JetStream takes; maxPipelined how many
+	// are sent together to a server that is alone.
+	maxBatch     = 1000
+	maxPipelined = 500
+	// maxGroupBytes bounds either in bytes, unless one alone is larger.
 	maxGroupBytes = 2 << 20
-	// maxAhead is how many groups more may be on their way to a server that is alone.
+	// maxAhead is how many groups more may be on their way to a server that is alone. JetStream drops what comes while
+	// 10,000 messages wait for it.
 	maxAhead = 6
 )
 
 // group is entries that are published together. While one is on its way, the next fills.
 type group struct {
 	entries []outgoing
+	most    int // entries that it takes
 	bytes   int
 	taken   chan struct{} // closed when it fills no more
 	done    chan struct{} // closed when every entry's receipt or err is set
@@ -36,12 +41,12 @@ type outgoing struct {
 	receipt     journal.Receipt // its Seq is 0 until the entry is stored
 }
 
-func newGroup() *group {
-	return &group{taken: make(chan struct{}), done: make(chan struct{})}
+func newGroup(most int) *group {
+	return &group{most: most, taken: make(chan struct{}), done: make(chan struct{})}
 }
 
 func (g *group) takes(size int) bool {
-	return len(g.entries) == 0 || len(g.entries) < maxGroup && g.bytes+size <= maxGroupBytes
+	return len(g.entries) == 0 || len(g.entries) < g.most && g.bytes+size <= maxGroupBytes
 }
 
 // pending is an entry of a group.
@@ -185,7 +190,7 @@ func (j *Journal) take() (g *group, more bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	g = j.filling
-	j.filling = newGroup()
+	j.filling = newGroup(j.filling.most)
 	close(g.taken)
 	return g, !j.sealed
 }
@@ -193,11 +198,13 @@ func (j *Journal) take() (g *group, more bool) {
 // fail begins another term, in which nothing of the one before is on its way: neither what is left of the group nor what
 // was to follow it. Under one lock, so that no entry of the old term comes after it.
 func (j *Journal) fail(g *group, err error) {
-	err = fmt.Errorf("%w: %w", journal.ErrUnavailable, err)
+	if !errors.Is(err, journal.ErrUnavailable) {
+		err = fmt.Errorf("%w: %w", journal.ErrUnavailable, err)
+	}
 	j.mu.Lock()
 	j.term++
 	next := j.filling
-	j.filling = newGroup()
+	j.filling = newGroup(j.filling.most)
 	j.mu.Unlock()
 	j.acks.failAll(err)
 	g.err, next.err = err, err

@@ -105,7 +105,7 @@ func newRaw(b *testing.B, url string, replicas int) raw {
 func (r raw) publish(b *testing.B, n int) time.Duration {
 	begun := time.Now()
 	for i := range n {
-		if _, err := r.js.PublishAsync(r.subject, benchData, natsjs.WithMsgID(fmt.Sprintf("%d-%d", begun.UnixNano(), i))); err != nil {
+		if _, err := r.js.PublishAsync(r.subject, benchData, natsjs.WithMsgID(fmt.Sprintf("%d-%d", begun.UnixNano(), i)), natsjs.WithStallWait(time.Minute)); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -200,7 +200,10 @@ func (j *Journal) inspect(ctx context.Context) bool {
 		h.change(func() { h.silent = fmt.Errorf("JetStream does not answer: %w", err) })
 		return false
 	}
-	if epoch, err := j.config.fits(stream.CachedInfo().Config); err != nil {
+	have := stream.CachedInfo().Config
+	expected := j.config
+	expected.Replicas = have.Replicas // an operator may add servers at any time
+	if epoch, err := expected.fits(have); err != nil {
 		h.breakDown(fmt.Errorf("the stream %s was changed: %w; restart the bridge when it is as it was", j.config.Stream, err))
 		return true
 	} else if epoch != j.epoch {

@@ -68,7 +68,7 @@ func Open(ctx context.Context, config Config) (*Journal, error) {
 		idle:    make(chan struct{}, 1),
 		work:    make(chan struct{}, 1),
 		term:    1,
-		filling: newGroup(),
+		filling: newGroup(maxBatch),
 	}
 	if err := j.open(ctx); err != nil {
 		_ = j.Close(context.Background())
@@ -116,7 +116,7 @@ func (j *Journal) run() {
 	j.abandon, j.stop = abandon, stop
 	publish := j.publishAll
 	if j.config.Server != nil {
-		publish = j.publishAhead
+		publish, j.filling.most = j.publishAhead, maxPipelined
 	}
 	j.publishing.Go(func() { publish(publishing) })
 	j.running.Go(func() { j.tail(running) })
