@@ -25,7 +25,7 @@ func (c Config) connect(ctx context.Context, lost func(error), back func()) (*na
 		nats.MaxReconnects(-1),
 		nats.ReconnectWait(retryWait),
 		nats.ReconnectJitter(retryWait/2, retryWait/2),
-		nats.ReconnectBufSize(-1), // what is published while there is no connection fails, rather than comes late
+		nats.ReconnectBufSize(-1),   // what is published while there is no connection fails, rather than comes late
 		nats.IgnoreAuthErrorAbort(), // credentials may be renewed while the bridge runs
 		nats.PingInterval(pingInterval),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { lost(err) }),

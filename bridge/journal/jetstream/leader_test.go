@@ -194,15 +194,32 @@ func TestServerRestart(t *testing.T) {
 	for n := range 3 {
 		add(t, j, journal.Entry{ID: fmt.Sprintf("0-%d", 2*n), Type: "0", Data: fmt.Append(nil, 2*n)})
 		term := j.Term()
-		c.kill(t, 0)
-		awaitReady(t, j, "")
 		if _, err := j.Append(t.Context(), journal.Entry{Type: "0", Data: []byte(`{}`), Term: term + 1}); !errors.Is(err, journal.ErrTermOver) {
 			t.Errorf("an entry of the next term: %v", err)
 		}
-		add(t, j, journal.Entry{ID: fmt.Sprintf("0-%d", 2*n+1), Type: "0", Data: fmt.Append(nil, 2*n+1)})
+		c.kill(t, 0)
+		addAtLast(t, j, journal.Entry{ID: fmt.Sprintf("0-%d", 2*n+1), Type: "0", Data: fmt.Append(nil, 2*n+1)})
 	}
 	awaitHead(t, j, 7)
 	inOrder(t, j, 1, []int{6})
+}
+
+// addAtLast adds an entry as a publisher does: again until it is stored.
+func addAtLast(t *testing.T, j *jetstream.Journal, e journal.Entry) {
+	t.Helper()
+	for {
+		awaitReady(t, j, "") // which may not know yet that the server is gone
+		p, err := j.Append(t.Context(), e)
+		if err == nil {
+			_, err = p.Wait(t.Context())
+		}
+		if err == nil {
+			return
+		}
+		if !errors.Is(err, journal.ErrUnavailable) {
+			t.Fatal(err)
+		}
+	}
 }
 
 // TestAway: while NATS is away, appends fail in a term of their own, and readiness says why.
