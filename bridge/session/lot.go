@@ -2,6 +2,8 @@ package session
 
 import (
 	"container/list"
+	"hash/maphash"
+	"math"
 	"time"
 )
 
@@ -33,6 +35,7 @@ type entry struct {
 	kin     uint64
 	fresh   bool // no cookie had come with its connection's handshake
 	live    bool // its connection is another bridge's, and may still stand
+	shade   bool // it is another bridge\'s shadow: it counts, and is not used up
 	expires time.Time
 
 	place *list.Element // in the order in which they were parked here; nil for those of other bridges
@@ -51,6 +54,8 @@ func (e *entry) kinship() kinship { return kinship{e.kin, e.owner.subject} }
 // Nobody can tell. So the second begins at the same place, as long as the first stands: a new tab gets some
 // notifications that it would not have asked for, and no other loses any.
 type shadow struct {
+	owner owner
+	id    entryID // as other bridges know it
 	seq   uint64
 	until time.Time
 }
@@ -61,25 +66,29 @@ type lot struct {
 	kins    map[kinship][]*entry // of those that are fresh
 	ids     map[entryID]*entry
 	shadows map[owner]*shadow
-	fading  []fading   // when to look after which shadow, the first at the front
-	order   *list.List // of the entries parked here, the first at the front
-}
-
-// fading is a shadow that is over at a time, if it is still there.
-type fading struct {
-	owner owner
-	at    time.Time
+	fading  []*shadow                  // the first that was cast at the front
+	order   *list.List                 // of the entries parked here, the first at the front
+	pages   [pages]map[*entry]struct{} // the same by the page on which they are stored
+	seed    maphash.Seed               // of pageOf: which browsers share a page is not for clients to choose
 }
 
 func newLot() lot {
-	return lot{
+	l := lot{
 		owners:  make(map[owner][]*entry),
 		kins:    make(map[kinship][]*entry),
 		ids:     make(map[entryID]*entry),
 		shadows: make(map[owner]*shadow),
 		order:   list.New(),
+		seed:    maphash.MakeSeed(),
 	}
+	for i := range l.pages {
+		l.pages[i] = make(map[*entry]struct{})
+	}
+	return l
 }
+
+// pageOf returns on which page a browser's cursors are stored.
+func (l *lot) pageOf(n Name) int { return int(maphash.Bytes(l.seed, n[:]) % pages) }
 
 // park adds an entry of this registry's own.
 func (l *lot) park(e *entry) {
@@ -89,6 +98,7 @@ func (l *lot) park(e *entry) {
 		l.remove(latest)
 	}
 	e.place = l.order.PushBack(e)
+	l.pages[l.pageOf(e.owner.name)][e] = struct{}{}
 	l.add(e)
 }
 
@@ -114,6 +124,7 @@ func (l *lot) remove(e *entry) {
 	if e.place != nil {
 		l.order.Remove(e.place)
 		e.place = nil
+		delete(l.pages[l.pageOf(e.owner.name)], e)
 	}
 }
 
@@ -144,41 +155,57 @@ func (l *lot) first() *entry {
 
 func (l *lot) parked() int { return l.order.Len() }
 
-// take takes up a browser's cursor: the earliest of them, so that nothing is lost whichever tab this is. It is the latest
-// that is used up by that: the earliest stays until as many have come back as were cut off. taken is nil when it was a
-// shadow.
+// take takes up a browser's cursor: the earliest of them, so that nothing is lost whichever tab this is. As many can be
+// taken up as were parked, and the earliest is there for the last of them too. taken is nil when it was a shadow.
 func (l *lot) take(s *Session, now time.Time) (taken *entry, from uint64, ok bool) {
+	from = math.MaxUint64
 	var valid []*entry
 	for _, e := range l.owners[s.owner] {
-		if e.valid(now) {
+		switch {
+		case !e.valid(now):
+			continue
+		case !e.shade:
 			valid = append(valid, e)
 		}
+		from, ok = min(from, e.seq), true
 	}
-	cast := l.shadows[s.owner]
-	if cast != nil && !now.Before(cast.until) {
-		cast = nil
+	if cast := l.shadows[s.owner]; cast != nil && now.Before(cast.until) {
+		from, ok = min(from, cast.seq), true
 	}
-	switch {
-	case len(valid) == 0 && cast == nil:
-		return nil, 0, false
-	case len(valid) == 0:
-		return nil, cast.seq, true
+	if len(valid) == 0 {
+		return nil, from, ok
 	}
-	if from = earliestOf(valid).seq; cast != nil {
-		from = min(from, cast.seq)
-	}
-	taken = latestOf(valid)
-	l.remove(taken)
+	taken = l.useUp(valid)
 	if len(valid) == 1 {
 		l.cast(s, taken, from, now)
 	}
 	return taken, from, true
 }
 
+// useUp removes one of a browser's entries: it is the latest cursor that goes, and the earliest time. Which tab has come
+// back is not known, so that those to come must find the earliest cursors, and find them for as long as any of them has.
+func (l *lot) useUp(valid []*entry) *entry {
+	latest := latestOf(valid)
+	first := latest
+	for _, e := range valid {
+		if e.place == nil { // another bridge's, which only that can change
+			first = latest
+			break
+		}
+		if e.expires.Before(first.expires) {
+			first = e
+		}
+	}
+	first.seq, latest.seq = latest.seq, first.seq
+	first.written, latest.written = latest.written, first.written
+	l.remove(first)
+	return first
+}
+
 // takeKin takes up the cursor of the only client that is known by the same origin and user agent.
 func (l *lot) takeKin(s *Session, now time.Time) (taken *entry, from uint64, ok bool) {
 	for _, e := range l.kins[kinship{s.kin, s.owner.subject}] {
-		if !e.valid(now) {
+		if !e.valid(now) || e.shade {
 			continue
 		}
 		if taken != nil {
@@ -196,39 +223,24 @@ func (l *lot) takeKin(s *Session, now time.Time) (taken *entry, from uint64, ok 
 
 // cast leaves the shadow of an entry that was taken up.
 func (l *lot) cast(taker *Session, taken *entry, from uint64, now time.Time) {
-	for len(l.fading) > 0 && now.After(l.fading[0].at) {
-		owner := l.fading[0].owner
-		if s := l.shadows[owner]; s != nil && now.After(s.until) {
-			delete(l.shadows, owner)
+	for len(l.fading) > 0 && now.After(l.fading[0].until) {
+		if faded := l.fading[0]; l.shadows[faded.owner] == faded {
+			delete(l.shadows, faded.owner)
 		}
 		l.fading = l.fading[1:]
 	}
-	until := now.Add(shadowTime)
-	l.fading = append(l.fading, fading{taken.owner, until})
-	if taken.expires.Before(until) {
-		until = taken.expires
-	}
-	taker.shadow = &shadow{seq: from, until: until}
-	l.shadows[taken.owner] = taker.shadow
-	taker.shadowOf = taken.owner
+	cast := &shadow{owner: taken.owner, id: taker.registry.nextID(), seq: from, until: now.Add(shadowTime)}
+	l.fading = append(l.fading, cast)
+	l.shadows[cast.owner] = cast
+	taker.shadow = cast
 }
 
 // leave removes the shadow that a session has cast, since it has ended: what it took up is parked with it, or done with.
 func (l *lot) leave(s *Session) {
-	if s.shadow != nil && l.shadows[s.shadowOf] == s.shadow {
-		delete(l.shadows, s.shadowOf)
+	if s.shadow != nil && l.shadows[s.shadow.owner] == s.shadow {
+		delete(l.shadows, s.shadow.owner)
 	}
 	s.shadow = nil
-}
-
-func earliestOf(entries []*entry) *entry {
-	earliest := entries[0]
-	for _, e := range entries[1:] {
-		if e.seq < earliest.seq {
-			earliest = e
-		}
-	}
-	return earliest
 }
 
 func latestOf(entries []*entry) *entry {

@@ -8,10 +8,11 @@ import (
 )
 
 // pages is over how many pages a registry's cursors are spread, so that one change does not write them all, and no page
-// is too large: NATS carries 1 MiB, in which 20,000 cursors have room.
+// is too large: NATS carries 1 MiB by default, in which 20,000 cursors have room.
 const pages = 64
 
-func pageOf(n Name) int { return int(n[0]) % pages }
+// maxEntries is how many cursors a page has at the most. Names are the client's to choose, and may be the same for many.
+const maxEntries = 16_000
 
 // page is some of a registry's cursors, as they are stored:
 //
@@ -33,6 +34,7 @@ const (
 	format    = 1
 	flagFresh = 1 << 0
 	flagLive  = 1 << 1
+	flagShade = 1 << 2
 )
 
 func (p *page) encode() []byte {
@@ -49,6 +51,9 @@ func (p *page) encode() []byte {
 		flags, expires := byte(0), uint64(0)
 		if e.fresh {
 			flags |= flagFresh
+		}
+		if e.shade {
+			flags |= flagShade
 		}
 		if e.live {
 			flags |= flagLive
@@ -86,13 +91,13 @@ func decodePage(b []byte) (*page, error) {
 		if got := d.bytes(1); got != nil {
 			flags = got[0]
 		}
-		e.fresh, e.live = flags&flagFresh != 0, flags&flagLive != 0
+		e.fresh, e.live, e.shade = flags&flagFresh != 0, flags&flagLive != 0, flags&flagShade != 0
 		e.id = entryID{p.instance, d.varint()}
 		e.seq = d.varint()
 		beyond := d.varint()
 		e.written = e.seq + beyond
 		expires := d.varint()
-		if flags&^(flagFresh|flagLive) != 0 || e.live != (expires == 0) || e.written < e.seq {
+		if flags&^(flagFresh|flagLive|flagShade) != 0 || e.live != (expires == 0) || e.written < e.seq {
 			d.failed = true
 		}
 		if e.expires = p.until; !e.live {

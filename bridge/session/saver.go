@@ -21,10 +21,12 @@ type Store interface {
 }
 
 const (
-	// parkDelay is how long what was parked may wait for more, before it is saved.
-	parkDelay = 20 * time.Millisecond
+	// hurryDelay is how long what is to be saved at once waits for more.
+	hurryDelay = 20 * time.Millisecond
 	// lastSave is how long the save at the end may take.
 	lastSave = 5 * time.Second
+	// saveTime is how long one save may take. What it does not get to is the next one's.
+	saveTime = 3 * time.Second
 	// rewatch is how long a store that cannot be followed is left alone.
 	rewatch = time.Second
 )
@@ -39,13 +41,14 @@ type saver struct {
 	registry *Registry
 	instance uint64
 	read     chan struct{} // closed once everything in the store is known
-	hurry    chan struct{} // something was parked
+	hurry    chan struct{} // a page is to be saved at once
 	dirty    [pages]atomic.Bool
 	failed   bool
 
 	// Guarded by the registry's mu.
 
 	mine   [pages]map[entryID]time.Time // cursors of others that were taken up here, and until when that matters
+	takers map[entryID]int              // on which of these pages they are: their taker's
 	others map[string]*page             // what others have stored, by key
 	theirs map[entryID]int              // cursors that others have taken up, and how many of their pages say so
 }
@@ -53,7 +56,7 @@ type saver struct {
 func newSaver(r *Registry) *saver {
 	s := &saver{
 		registry: r, instance: journal.NewEpoch(), read: make(chan struct{}), hurry: make(chan struct{}, 1),
-		others: make(map[string]*page), theirs: make(map[entryID]int),
+		takers: make(map[entryID]int), others: make(map[string]*page), theirs: make(map[entryID]int),
 	}
 	for i := range pages {
 		s.mine[i] = make(map[entryID]time.Time)
@@ -62,27 +65,37 @@ func newSaver(r *Registry) *saver {
 }
 
 // touch notes that a page has changed.
-func (s *saver) touch(n Name) {
-	if d := &s.dirty[pageOf(n)]; !d.Load() {
+func (s *saver) touch(page int) {
+	if d := &s.dirty[page]; !d.Load() {
 		d.Store(true)
 	}
 }
 
-// ended sees to it that a connection that has ended is soon known everywhere to have.
-func (s *saver) ended(session *Session) {
-	s.touch(session.owner.name)
+// soon sees to it that a page is saved at once: a connection has begun on it, or ended.
+func (s *saver) soon(page int) {
+	s.touch(page)
 	select {
 	case s.hurry <- struct{}{}:
 	default:
 	}
 }
 
-// tookUp tells the others that an entry is taken.
-func (s *saver) tookUp(e *entry) {
-	s.touch(e.owner.name)
+// tookUp tells the others that an entry is taken, on the page of its taker: both are stored, or neither is.
+func (s *saver) tookUp(e *entry, taker *Session) {
+	s.touch(s.registry.lot.pageOf(e.owner.name))
 	if e.id.instance != s.instance {
-		s.mine[pageOf(e.owner.name)][e.id] = time.Now().Add(TTLOf(s.registry.config.ParkTime))
+		s.mine[taker.page][e.id] = time.Now().Add(TTLOf(s.registry.config.ParkTime))
+		s.takers[e.id] = taker.page
+		s.touch(taker.page)
 	}
+}
+
+// giveBack has an entry of another bridge's be one that nobody here has taken up.
+func (s *saver) giveBack(id entryID) {
+	page := s.takers[id]
+	delete(s.takers, id)
+	delete(s.mine[page], id)
+	s.touch(page)
 }
 
 // run saves and follows until ctx is done, and saves a last time.
@@ -101,7 +114,7 @@ func (s *saver) run(ctx context.Context) error {
 			s.save(ctx)
 		case <-s.hurry:
 			select {
-			case <-time.After(parkDelay):
+			case <-time.After(hurryDelay):
 				s.save(ctx)
 			case <-ctx.Done():
 			}
@@ -120,8 +133,10 @@ func (s *saver) run(ctx context.Context) error {
 func (s *saver) renew() {
 	s.registry.mu.Lock()
 	defer s.registry.mu.Unlock()
-	for owner := range s.registry.lives {
-		s.touch(owner.name)
+	for i, lives := range s.registry.lives {
+		if len(lives) > 0 {
+			s.touch(i)
+		}
 	}
 }
 
@@ -140,33 +155,27 @@ func (s *saver) save(ctx context.Context) {
 		return
 	}
 	s.fill(&changed)
+	saving, cancel := context.WithTimeout(ctx, saveTime)
+	defer cancel()
+	var failed error
 	for i, p := range changed {
 		if p == nil {
 			continue
 		}
-		if err := s.put(ctx, i, p); err != nil {
-			for ; i < pages; i++ {
-				if changed[i] != nil {
-					s.dirty[i].Store(true)
-				}
-			}
-			return
+		if err := s.registry.config.Store.Put(saving, fmt.Sprintf("%016x.%d", s.instance, i), p.encode()); err != nil {
+			s.dirty[i].Store(true)
+			failed = err
 		}
 	}
-}
-
-func (s *saver) put(ctx context.Context, i int, p *page) error {
-	err := s.registry.config.Store.Put(ctx, fmt.Sprintf("%016x.%d", s.instance, i), p.encode())
-	switch failed := err != nil; {
+	switch log := s.registry.config.Logger; {
 	case ctx.Err() != nil: // it ends, and the last save says how that went
-		return err
-	case failed && !s.failed:
-		s.registry.config.Logger.Warn("sessions cannot be saved; until they can, browsers resume only where this bridge still runs", "err", err)
-	case !failed && s.failed:
-		s.registry.config.Logger.Info("sessions can be saved again")
+		return
+	case failed != nil && !s.failed:
+		log.Warn("sessions cannot be saved; until they can, browsers resume only where this bridge still runs", "err", failed)
+	case failed == nil && s.failed:
+		log.Info("sessions can be saved again")
 	}
-	s.failed = err != nil
-	return err
+	s.failed = failed != nil
 }
 
 // fill puts into pages what there is to be stored in them.
@@ -176,36 +185,42 @@ func (s *saver) fill(into *[pages]*page) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.expire(now)
-	for owner, lives := range r.lives {
-		p := into[pageOf(owner.name)]
-		if p == nil {
-			continue
-		}
-		for _, session := range lives {
-			if sure := session.sure.Load(); sure > 0 { // else its handshake is not done
-				p.entries = append(p.entries, &entry{
-					owner: owner, id: session.id, seq: sure, written: sure, kin: session.kin, fresh: session.fresh, live: true,
-				})
-			}
-		}
-	}
-	for at := r.lot.order.Front(); at != nil; at = at.Next() {
-		e := at.Value.(*entry)
-		if p := into[pageOf(e.owner.name)]; p != nil {
-			p.entries = append(p.entries, e)
-		}
-	}
 	for i, p := range into {
 		if p == nil {
 			continue
 		}
+		for e := range r.lot.pages[i] {
+			parked := *e // it may change when another is taken up
+			p.add(&parked)
+		}
+		for owner, lives := range r.lives[i] {
+			for _, session := range lives {
+				if sure := session.sure.Load(); sure > 0 { // else its handshake is not done
+					p.add(&entry{
+						owner: owner, id: session.id, seq: sure, written: sure, kin: session.kin, fresh: session.fresh, live: true,
+					})
+				}
+			}
+		}
 		for id, until := range s.mine[i] {
 			if now.After(until) {
-				delete(s.mine[i], id)
+				s.giveBack(id)
 			} else {
 				p.taken = append(p.taken, id)
 			}
 		}
+	}
+	for _, cast := range r.lot.fading {
+		if p := into[r.lot.pageOf(cast.owner.name)]; p != nil && r.lot.shadows[cast.owner] == cast && now.Before(cast.until) {
+			p.add(&entry{owner: cast.owner, id: cast.id, seq: cast.seq, written: cast.seq, shade: true, expires: cast.until})
+		}
+	}
+}
+
+// add adds an entry, if there is room.
+func (p *page) add(e *entry) {
+	if len(p.entries) < maxEntries {
+		p.entries = append(p.entries, e)
 	}
 }
 
@@ -275,11 +290,9 @@ func (s *saver) replace(key string, p *page, now time.Time) {
 		}
 	}
 	for _, e := range p.entries {
-		mine := s.mine[pageOf(e.owner.name)]
-		if _, taken := mine[e.id]; taken && e.live {
+		if _, taken := s.takers[e.id]; taken && e.live {
 			// It still stands: it was another tab that began there, and this one may yet be lost.
-			delete(mine, e.id)
-			s.touch(e.owner.name)
+			s.giveBack(e.id)
 		} else if taken {
 			continue
 		}

@@ -6,7 +6,10 @@
 // a bounded number; nothing else is kept. The next handshake with the name takes it up.
 //
 // Nothing may be lost by that, and repeats are to be rare. Where it cannot be known which of several tabs comes back, the
-// earliest of the cursors decides.
+// earliest of the cursors decides. So a client comes by repeats when it is cut off for the second time within the park time
+// after a bridge was late to notice the first. What it had not confirmed when a process was killed, and what it confirmed
+// after the last save, comes twice too. What can be lost: a connection that is killed with its bridge within the 20 ms or so
+// before its first save is not known.
 //
 // # Concurrency
 //
@@ -16,7 +19,6 @@ package session
 import (
 	"context"
 	"log/slog"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,8 +37,8 @@ type Config struct {
 	// Store keeps the cursors of live connections, too, so that one can be taken up after this process was killed, or by
 	// another bridge; none by default.
 	Store Store
-	// SaveInterval is how far apart saves are that note what clients have confirmed; 0.5 s by default. What is parked is
-	// saved sooner.
+	// SaveInterval is how far apart saves are that note what clients have confirmed; 0.5 s by default. That a connection
+	// begins or ends is saved sooner.
 	SaveInterval time.Duration
 	// Logger gets a line when the store fails; none by default.
 	Logger *slog.Logger
@@ -63,6 +65,10 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
+// maxLives is at how many connections with its name a handshake looks. A browser has no more, and others must not make it
+// slow.
+const maxLives = 256
+
 // Claim is what a handshake says of who it is.
 type Claim struct {
 	// Name is the cookie's, or a new one.
@@ -83,14 +89,17 @@ type Registry struct {
 
 	mu     sync.Mutex
 	lot    lot
-	lives  map[owner][]*Session // of this registry
+	lives  [pages]map[owner][]*Session // this registry's connections, by the page on which their cursors are stored
 	serial uint64
 }
 
 // New returns a registry without sessions.
 func New(config Config) *Registry {
 	config = config.withDefaults()
-	r := &Registry{config: config, lot: newLot(), lives: make(map[owner][]*Session)}
+	r := &Registry{config: config, lot: newLot()}
+	for i := range r.lives {
+		r.lives[i] = make(map[owner][]*Session)
+	}
 	r.metrics = newMetrics(config.Registerer, r)
 	if config.Store != nil {
 		r.saver = newSaver(r)
@@ -133,8 +142,9 @@ type Session struct {
 	id       entryID // of its live cursor, as other bridges know it
 	sure     atomic.Uint64
 
-	shadow   *shadow // that it has cast; nil for none
-	shadowOf owner
+	page   int
+	slot   int     // in the registry's list of its owner's
+	shadow *shadow // that it has cast; nil for none
 }
 
 // Begin returns the session of a connection, and the cursor with which to begin if there is one to take up. Either Park
@@ -148,7 +158,7 @@ func (r *Registry) Begin(c Claim) (s *Session, from uint64, resumed bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.expire(now)
-	s.id = r.nextID()
+	s.id, s.page = r.nextID(), r.lot.pageOf(c.Name)
 	by := byCookie
 	taken, from, resumed := r.lot.take(s, now)
 	if !resumed && c.New && c.Kin != 0 {
@@ -161,17 +171,19 @@ func (r *Registry) Begin(c Claim) (s *Session, from uint64, resumed bool) {
 	if taken != nil {
 		r.metrics.repeats.Add(float64(max(taken.written, from) - from))
 		if r.saver != nil {
-			r.saver.tookUp(taken)
+			r.saver.tookUp(taken, s)
 		}
 	}
-	for _, other := range r.lives[s.owner] {
+	lives := r.lives[s.page][s.owner]
+	for _, other := range lives[max(0, len(lives)-maxLives):] {
 		if sure := other.sure.Load(); sure > 0 && (!resumed || sure < from) {
 			from, resumed = sure, true
 		}
 	}
-	r.lives[s.owner] = append(r.lives[s.owner], s)
+	s.slot = len(lives)
+	r.lives[s.page][s.owner] = append(lives, s)
 	if r.saver != nil {
-		r.saver.touch(s.owner.name)
+		r.saver.soon(s.page)
 	}
 	return s, from, resumed
 }
@@ -192,9 +204,7 @@ func (s *Session) Start(next uint64) { s.sure.Store(next) }
 // Confirm says that everything before next has reached the client. Only one goroutine may do so at a time.
 func (s *Session) Confirm(next uint64) {
 	s.sure.Store(max(next, s.sure.Load()))
-	if s.registry.saver != nil {
-		s.registry.saver.touch(s.owner.name)
-	}
+	s.registry.touch(s.page)
 }
 
 // Park keeps the cursor for whoever comes back: the connection has ended, and not by the client's own close. written is
@@ -228,15 +238,28 @@ func (s *Session) Close() {
 
 // end forgets a connection. mu must be held.
 func (r *Registry) end(s *Session) {
+	if s.shadow != nil {
+		r.touch(r.lot.pageOf(s.shadow.owner.name))
+	}
 	r.lot.leave(s)
-	lives := slices.DeleteFunc(r.lives[s.owner], func(other *Session) bool { return other == s })
-	if len(lives) == 0 {
-		delete(r.lives, s.owner)
+	lives := r.lives[s.page][s.owner]
+	last := len(lives) - 1
+	lives[s.slot], lives[last].slot = lives[last], s.slot
+	lives[last] = nil
+	if last == 0 {
+		delete(r.lives[s.page], s.owner)
 	} else {
-		r.lives[s.owner] = lives
+		r.lives[s.page][s.owner] = lives[:last]
 	}
 	if r.saver != nil {
-		r.saver.ended(s)
+		r.saver.soon(s.page)
+	}
+}
+
+// touch notes that a page has changed.
+func (r *Registry) touch(page int) {
+	if r.saver != nil {
+		r.saver.touch(page)
 	}
 }
 
@@ -250,9 +273,7 @@ func (r *Registry) expire(now time.Time) {
 
 func (r *Registry) drop(e *entry) {
 	r.lot.remove(e)
-	if r.saver != nil {
-		r.saver.touch(e.owner.name)
-	}
+	r.touch(r.lot.pageOf(e.owner.name))
 }
 
 // parked returns how many cursors of this registry's connections are parked.

@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
 // Sessions is a key-value bucket beside the stream, in which bridges keep where their subscribers are. It is safe for
 // concurrent use.
 type Sessions struct {
+	nc     *nats.Conn
 	bucket jetstream.KeyValue
 }
 
@@ -33,7 +35,7 @@ func (j *Journal) Sessions(ctx context.Context, ttl time.Duration) (*Sessions, e
 	for {
 		bucket, err := j.openBucket(waiting, config)
 		if err == nil {
-			return &Sessions{bucket}, nil
+			return &Sessions{j.nc, bucket}, nil
 		}
 		if !isTransient(err) || waiting.Err() != nil {
 			return nil, fmt.Errorf("open the bucket %s at %s: %w; --no-sessions does without it", name, j.config.place(), err)
@@ -69,9 +71,20 @@ func (s *Sessions) Put(ctx context.Context, key string, value []byte) error {
 	return err
 }
 
-// Watch calls changed with every key that is set, then with an empty one, and then with every change, over lost
-// connections too; a key that was deleted has no value. It returns when ctx is done, or why it cannot go on.
+// Watch calls changed with every key that is set, then with an empty one, and then with every change; a key that was
+// deleted has no value. After a lost connection it begins anew. It returns when ctx is done, or why it cannot go on.
 func (s *Sessions) Watch(ctx context.Context, changed func(key string, value []byte)) error {
+	connected := s.nc.StatusChanged(nats.CONNECTED)
+	defer s.nc.RemoveStatusListener(connected)
+	for {
+		if err := s.watch(ctx, connected, changed); !errors.Is(err, errMoved) {
+			return err
+		}
+	}
+}
+
+// watch follows the bucket over one connection. The client would find out by itself that there is another, after a while.
+func (s *Sessions) watch(ctx context.Context, connected <-chan nats.Status, changed func(key string, value []byte)) error {
 	watcher, err := s.bucket.WatchAll(ctx)
 	if err != nil {
 		return err
@@ -94,6 +107,8 @@ func (s *Sessions) Watch(ctx context.Context, changed func(key string, value []b
 			default:
 				changed(entry.Key(), nil)
 			}
+		case <-connected:
+			return errMoved
 		case <-ctx.Done():
 			return ctx.Err()
 		}
