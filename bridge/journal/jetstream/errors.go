@@ -35,6 +35,9 @@ func mayMend(err error) bool {
 
 // isTransient reports whether JetStream may do later what it could not do now.
 func isTransient(err error) bool {
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return true // another bridge is creating it at this moment
+	}
 	if refused, ok := errors.AsType[*jetstream.APIError](err); ok {
 		switch refused.ErrorCode {
 		case codeNoPeers:

@@ -123,7 +123,7 @@ func TestCreatedAtOnce(t *testing.T) {
 	for i := range journals {
 		wg.Go(func() {
 			var err error
-			if journals[i], err = jetstream.Open(t.Context(), jetstream.Config{URLs: c.urls(), Stream: stream, Replicas: 3}); err != nil {
+			if journals[i], err = jetstream.Open(t.Context(), jetstream.Config{URLs: c.urls(), Stream: stream, Replicas: 3, Bytes: 1 << 20}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -131,7 +131,7 @@ func TestCreatedAtOnce(t *testing.T) {
 	wg.Wait()
 	for _, j := range journals {
 		if j == nil {
-			continue
+			t.FailNow() // it is said above why
 		}
 		defer shut(t, j)
 		if j.Epoch() != journals[0].Epoch() {

@@ -37,6 +37,7 @@ type health struct {
 	failing error // why the last entries were not stored
 	gone    error // why this will not end
 	fails   int   // how many times in a row entries were not stored
+	missed  int   // how many times in a row the stream was not found
 	shown   bool  // the log says that the journal is unavailable
 	counts  map[Failure]uint64
 }
@@ -173,10 +174,24 @@ func (j *Journal) watch(ctx context.Context) {
 	}
 }
 
+// deleted is how many looks in a row must not find the stream: a new leader of the cluster may not know all streams yet.
+const deleted = 4
+
+// miss takes note that the stream was not found, and reports whether it is gone.
+func (h *health) miss() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.missed++
+	return h.missed == deleted
+}
+
 // patience is how long to wait before the next look. It grows while the stream looks well and yet stores nothing.
 func (h *health) patience() time.Duration {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.missed > 0 {
+		return heartbeat
+	}
 	return min(500*time.Millisecond<<min(h.fails, 10), 30*time.Second)
 }
 
@@ -193,8 +208,12 @@ func (j *Journal) inspect(ctx context.Context) bool {
 		return true
 	}
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		h.breakDown(fmt.Errorf("the stream %s was deleted; restart the bridge, which creates another", j.config.Stream))
-		return true
+		if h.miss() {
+			h.breakDown(fmt.Errorf("the stream %s was deleted; restart the bridge, which creates another", j.config.Stream))
+			return true
+		}
+		h.change(func() { h.silent = fmt.Errorf("the stream %s is not there", j.config.Stream) })
+		return false
 	}
 	if err != nil {
 		h.change(func() { h.silent = fmt.Errorf("JetStream does not answer: %w", err) })
@@ -210,7 +229,7 @@ func (j *Journal) inspect(ctx context.Context) bool {
 		h.breakDown(fmt.Errorf("the stream %s was replaced by another; restart the bridge", j.config.Stream))
 		return true
 	}
-	h.change(func() { h.silent = nil })
+	h.change(func() { h.silent, h.missed = nil, 0 })
 	h.mu.Lock()
 	failing := h.failing != nil
 	h.mu.Unlock()
