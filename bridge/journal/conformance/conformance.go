@@ -15,8 +15,8 @@ import (
 // Keep is how many records a journal under test must be able to have at hand; it must have no more than that.
 const Keep = 100
 
-// Run checks the journals that open makes. Each call must return an empty one that has at most Keep records at hand, however
-// many it stores, and is cleaned up by the test.
+// Run checks the journals that open makes. Each call must return an empty one that has at most Keep records at hand,
+// however many it stores, and is cleaned up by the test.
 func Run(t *testing.T, open func(t *testing.T) journal.Journal) {
 	for _, tc := range []struct {
 		name string

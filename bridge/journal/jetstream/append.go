@@ -142,8 +142,8 @@ func (j *Journal) publishAll(ctx context.Context) {
 	}
 }
 
-// publishAhead is publishAll for a server that is alone: it does not wait for one group's acknowledgement before it sends
-// the next.
+// publishAhead is publishAll for a server that is alone: it does not wait for one group's acknowledgement before it
+// sends the next.
 func (j *Journal) publishAhead(ctx context.Context) {
 	type sent struct {
 		group  *group
@@ -195,8 +195,8 @@ func (j *Journal) take() (g *group, more bool) {
 	return g, !j.sealed
 }
 
-// fail begins another term, in which nothing of the one before is on its way: neither what is left of the group nor what
-// was to follow it. Under one lock, so that no entry of the old term comes after it.
+// fail begins another term, in which nothing of the one before is on its way: neither what is left of the group nor
+// what was to follow it. Under one lock, so that no entry of the old term comes after it.
 func (j *Journal) fail(g *group, err error) {
 	if !errors.Is(err, journal.ErrUnavailable) {
 		err = fmt.Errorf("%w: %w", journal.ErrUnavailable, err)

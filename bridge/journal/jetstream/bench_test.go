@@ -15,8 +15,8 @@ import (
 // benchData is a notification of common size.
 var benchData = []byte(`{"total":20,"processed":5,"subtype":"undecoded_transactions","chain":"ethereum"}`)
 
-// BenchmarkAppend compares acknowledged entries/s with what nats.go's PublishAsync gets from the same servers. Both give
-// each message an id and keep up to 4,096 on their way.
+// BenchmarkAppend compares acknowledged entries/s with what nats.go's PublishAsync gets from the same servers. Both
+// give each message an id and keep up to 4,096 on their way.
 func BenchmarkAppend(b *testing.B) {
 	for _, place := range []struct {
 		name     string

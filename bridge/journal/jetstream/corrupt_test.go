@@ -15,8 +15,8 @@ import (
 	"github.com/rotki/notification-bridge/bridge/journal/jetstream"
 )
 
-// TestDamagedStore: whatever was acknowledged is still there, or the log says that it is lost and its position says so to
-// whoever had got that far.
+// TestDamagedStore: whatever was acknowledged is still there, or the log says that it is lost and its position says
+// so to whoever had got that far.
 func TestDamagedStore(t *testing.T) {
 	const n = 200
 	garbage := bytes.Repeat([]byte{0xa5}, 100)

@@ -21,8 +21,8 @@ const (
 // mayMend reports whether an attempt to connect may succeed when it is made again.
 func mayMend(err error) bool {
 	for _, final := range []error{
-		nats.ErrAuthorization, nats.ErrAuthExpired, nats.ErrAuthRevoked, nats.ErrSecureConnRequired, nats.ErrSecureConnWanted, os.ErrNotExist,
-		os.ErrPermission,
+		nats.ErrAuthorization, nats.ErrAuthExpired, nats.ErrAuthRevoked, nats.ErrSecureConnRequired,
+		nats.ErrSecureConnWanted, os.ErrNotExist, os.ErrPermission,
 	} {
 		if errors.Is(err, final) {
 			return false
@@ -47,6 +47,13 @@ func isTransient(err error) bool {
 		}
 		return refused.Code >= 500
 	}
-	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout) || errors.Is(err, nats.ErrNoResponders) ||
-		errors.Is(err, jetstream.ErrJetStreamNotEnabled) || errors.Is(err, nats.ErrDisconnected) || errors.Is(err, nats.ErrReconnectBufExceeded)
+	for _, passing := range []error{
+		context.DeadlineExceeded, nats.ErrTimeout, nats.ErrNoResponders, jetstream.ErrJetStreamNotEnabled,
+		nats.ErrDisconnected, nats.ErrReconnectBufExceeded,
+	} {
+		if errors.Is(err, passing) {
+			return true
+		}
+	}
+	return false
 }

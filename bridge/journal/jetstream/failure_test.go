@@ -65,8 +65,8 @@ func TestDeletedStream(t *testing.T) {
 	}
 }
 
-// TestFullDisk: a store that takes no more is said so by each append and by readiness; when there is room again, it goes
-// on by itself.
+// TestFullDisk: a store that takes no more is said so by each append and by readiness; when there is room again, it
+// goes on by itself.
 func TestFullDisk(t *testing.T) {
 	const room = 8 << 20
 	s := embedded(t, jetstream.ServerConfig{Listen: "127.0.0.1:0", MaxStore: room})

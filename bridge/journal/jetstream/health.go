@@ -43,13 +43,16 @@ type health struct {
 }
 
 func newHealth(log *slog.Logger) *health {
-	return &health{log: log, checks: make(chan struct{}, 1), changed: make(chan struct{}, 1), counts: make(map[Failure]uint64)}
+	return &health{
+		log: log, checks: make(chan struct{}, 1), changed: make(chan struct{}, 1), counts: make(map[Failure]uint64),
+	}
 }
 
 // Ready returns nil, or why nothing can be stored at the moment.
 func (j *Journal) Ready() error { return j.health.ready() }
 
-// Changed returns a channel that gets something whenever Ready has begun or ceased to return nil. It is for one receiver.
+// Changed returns a channel that gets something whenever Ready has begun or ceased to return nil. It is for one
+// receiver.
 func (j *Journal) Changed() <-chan struct{} { return j.health.changed }
 
 // Connected reports whether there is a connection to NATS.
@@ -174,7 +177,8 @@ func (j *Journal) watch(ctx context.Context) {
 	}
 }
 
-// deleted is how many looks in a row must not find the stream: a new leader of the cluster may not know all streams yet.
+// deleted is how many looks in a row must not find the stream: a new leader of the cluster may not know all streams
+// yet.
 const deleted = 4
 
 // miss takes note that the stream was not found, and reports whether it is gone.

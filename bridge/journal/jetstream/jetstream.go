@@ -56,9 +56,10 @@ type Journal struct {
 
 var _ journal.Journal = (*Journal)(nil)
 
-// Open returns the journal that a stream holds, and creates the stream if there is none. It waits for NATS as long as the
-// configuration says, and then until the window has what the stream has for it. The error says what is wrong where, and
-// what to do. A server in the configuration is the journal's from then on: Open shuts it down when it fails.
+// Open returns the journal that a stream holds, and creates the stream if there is none. It waits for NATS as long as
+// the configuration says, and then until the window has what the stream has for it. The error says what is wrong
+// where, and what to do. A server in the configuration is the journal's from then on: Open shuts it down when it
+// fails.
 func Open(ctx context.Context, config Config) (*Journal, error) {
 	config = config.withDefaults()
 	j := &Journal{
@@ -171,8 +172,8 @@ func (j *Journal) start(ctx context.Context, state jetstream.StreamState) uint64
 	return start
 }
 
-// catchUp waits until the window has all that the stream had when the journal was opened. That may be less than the stream
-// numbers, if its store was damaged.
+// catchUp waits until the window has all that the stream had when the journal was opened. That may be less than the
+// stream numbers, if its store was damaged.
 func (j *Journal) catchUp(ctx context.Context, state jetstream.StreamState) error {
 	if whole := state.LastSeq + 1 - state.FirstSeq; state.Msgs > 0 && state.Msgs < whole {
 		j.config.Logger.Error("notifications that were acknowledged are missing in the stream; its store was damaged, and its log says more",

@@ -13,9 +13,9 @@ import (
 	"github.com/rotki/notification-bridge/bridge/journal/jetstream"
 )
 
-// TestPublishesOverFailures: publishers that send again under the same ids whatever was not acknowledged, from the first
-// such on and in a new term, lose nothing, get nothing stored twice, and keep their order, whatever happens to the
-// servers. A second journal, which only follows, sees the same as the first.
+// TestPublishesOverFailures: publishers that send again under the same ids whatever was not acknowledged, from the
+// first such on and in a new term, lose nothing, get nothing stored twice, and keep their order, whatever happens to
+// the servers. A second journal, which only follows, sees the same as the first.
 func TestPublishesOverFailures(t *testing.T) {
 	c, err := startCluster("failing", 3)
 	if err != nil {
@@ -91,8 +91,8 @@ func publishUntil(t *testing.T, j *jetstream.Journal, typ string, stop *atomic.B
 	return acknowledged
 }
 
-// publishTerm publishes from a number on until something fails, or until it is told to stop and all are acknowledged. It
-// returns the first number that is not.
+// publishTerm publishes from a number on until something fails, or until it is told to stop and all are acknowledged.
+// It returns the first number that is not.
 func publishTerm(ctx context.Context, t *testing.T, j *jetstream.Journal, typ string, from int, stop *atomic.Bool) (int, error) {
 	term, last := j.Term(), uint64(0)
 	var pendings []journal.Pending

@@ -27,8 +27,8 @@ const (
 	maxHeader     = 1<<16 - 1 - batchOverhead
 )
 
-// prefix returns what is before the type in a subject. It has the stream's epoch in it, so that nothing that is meant for
-// a stream gets into one that took its place.
+// prefix returns what is before the type in a subject. It has the stream's epoch in it, so that nothing that is meant
+// for a stream gets into one that took its place.
 func prefix(stream string, epoch uint64) string { return fmt.Sprintf("%s.%016x.", stream, epoch) }
 
 // encode makes the message of an entry. The error wraps journal.ErrTooLarge.

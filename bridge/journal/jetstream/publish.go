@@ -24,9 +24,10 @@ const (
 // errGoneBack: the stream gave out a sequence number for the second time.
 var errGoneBack = errors.New("the stream has lost notifications that it had acknowledged, or was restored from a backup; restart the bridge")
 
-// sendPipelined sends entries one behind the other. One connection leads to the one server that stores them, so that they
-// arrive in order; and a server that cannot store one will not store the next. Atomic batches would be surer still, but a
-// server that is alone writes them to its disk twice, and gets little more than half as many of them done.
+// sendPipelined sends entries one behind the other. One connection leads to the one server that stores them, so that
+// they arrive in order; and a server that cannot store one will not store the next. Atomic batches would be surer
+// still, but a server that is alone writes them to its disk twice, and gets little more than half as many of them
+// done.
 func (j *Journal) sendPipelined(entries []outgoing) *flight {
 	flight := j.acks.begin(len(entries))
 	if err := j.health.broken(); err != nil {
@@ -57,9 +58,10 @@ func (j *Journal) settlePipelined(ctx context.Context, f *flight, entries []outg
 	return err
 }
 
-// publishBatches sends the entries in atomic batches, of which each is stored as a whole or not at all: when the stream's
-// leader changes in the middle, none gets in front of one that was lost. The error is what became of the entries that have no receipt then. JetStream refuses a batch with a duplicate in
-// it; so the entries there go one by one, then two by two and so on.
+// publishBatches sends the entries in atomic batches, of which each is stored as a whole or not at all: when the
+// stream's leader changes in the middle, none gets in front of one that was lost. The error is what became of the
+// entries that have no receipt then. JetStream refuses a batch with a duplicate in it; so the entries there go one by
+// one, then two by two and so on.
 func (j *Journal) publishBatches(ctx context.Context, entries []outgoing) error {
 	size := len(entries)
 	for len(entries) > 0 {

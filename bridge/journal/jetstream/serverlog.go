@@ -9,7 +9,8 @@ import (
 	"sync"
 )
 
-// serverLog passes on what a server in this process logs. Its everyday news are of no interest to the bridge's operator.
+// serverLog passes on what a server in this process logs. Its everyday news are of no interest to the bridge's
+// operator.
 type serverLog struct {
 	log *slog.Logger
 

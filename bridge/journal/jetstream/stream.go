@@ -73,10 +73,12 @@ func (c Config) openStream(ctx context.Context, js jetstream.JetStream) (*jetstr
 // others; elsewhere a stream keeps the bounds with which it was created.
 func (c Config) bound(ctx context.Context, js jetstream.JetStream, info *jetstream.StreamInfo) error {
 	have := info.Config
-	if have.MaxMsgs == int64(c.Messages) && have.MaxBytes == int64(c.Bytes) && have.MaxAge == c.Age && have.Duplicates == c.DedupWindow {
+	if have.MaxMsgs == int64(c.Messages) && have.MaxBytes == int64(c.Bytes) && have.MaxAge == c.Age &&
+		have.Duplicates == c.DedupWindow {
 		return nil
 	}
-	log := c.Logger.With("stream", c.Stream, "messages", have.MaxMsgs, "bytes", have.MaxBytes, "age", have.MaxAge, "dedup", have.Duplicates)
+	log := c.Logger.With("stream", c.Stream, "messages", have.MaxMsgs, "bytes", have.MaxBytes, "age", have.MaxAge,
+		"dedup", have.Duplicates)
 	if c.Server == nil {
 		if have.Duplicates < c.DedupWindow {
 			return fmt.Errorf("the stream %s at %s remembers an id for %v only, not for %v; ask for less, or edit the stream (nats stream edit)",
