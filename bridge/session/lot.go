@@ -35,7 +35,6 @@ type entry struct {
 	kin     uint64
 	fresh   bool // no cookie had come with its connection's handshake
 	live    bool // its connection is another bridge's, and may still stand
-	shade   bool // it is another bridge\'s shadow: it counts, and is not used up
 	expires time.Time
 
 	place *list.Element // in the order in which they were parked here; nil for those of other bridges
@@ -52,10 +51,10 @@ func (e *entry) kinship() kinship { return kinship{e.kin, e.owner.subject} }
 //
 // Of two handshakes with one name, which is of the tab that was cut off, and which of a tab that was opened meanwhile?
 // Nobody can tell. So the second begins at the same place, as long as the first stands: a new tab gets some
-// notifications that it would not have asked for, and no other loses any.
+// notifications that it would not have asked for, and no other loses any. Other bridges do not know of it: to them it would
+// look no different from a browser whose bridge was killed, and that would get everything again.
 type shadow struct {
 	owner owner
-	id    entryID // as other bridges know it
 	seq   uint64
 	until time.Time
 }
@@ -161,13 +160,10 @@ func (l *lot) take(s *Session, now time.Time) (taken *entry, from uint64, ok boo
 	from = math.MaxUint64
 	var valid []*entry
 	for _, e := range l.owners[s.owner] {
-		switch {
-		case !e.valid(now):
-			continue
-		case !e.shade:
+		if e.valid(now) {
 			valid = append(valid, e)
+			from, ok = min(from, e.seq), true
 		}
-		from, ok = min(from, e.seq), true
 	}
 	if cast := l.shadows[s.owner]; cast != nil && now.Before(cast.until) {
 		from, ok = min(from, cast.seq), true
@@ -205,7 +201,7 @@ func (l *lot) useUp(valid []*entry) *entry {
 // takeKin takes up the cursor of the only client that is known by the same origin and user agent.
 func (l *lot) takeKin(s *Session, now time.Time) (taken *entry, from uint64, ok bool) {
 	for _, e := range l.kins[kinship{s.kin, s.owner.subject}] {
-		if !e.valid(now) || e.shade {
+		if !e.valid(now) {
 			continue
 		}
 		if taken != nil {
@@ -229,7 +225,7 @@ func (l *lot) cast(taker *Session, taken *entry, from uint64, now time.Time) {
 		}
 		l.fading = l.fading[1:]
 	}
-	cast := &shadow{owner: taken.owner, id: taker.registry.nextID(), seq: from, until: now.Add(shadowTime)}
+	cast := &shadow{owner: taken.owner, seq: from, until: now.Add(shadowTime)}
 	l.fading = append(l.fading, cast)
 	l.shadows[cast.owner] = cast
 	taker.shadow = cast

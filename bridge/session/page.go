@@ -34,7 +34,6 @@ const (
 	format    = 1
 	flagFresh = 1 << 0
 	flagLive  = 1 << 1
-	flagShade = 1 << 2
 )
 
 func (p *page) encode() []byte {
@@ -51,9 +50,6 @@ func (p *page) encode() []byte {
 		flags, expires := byte(0), uint64(0)
 		if e.fresh {
 			flags |= flagFresh
-		}
-		if e.shade {
-			flags |= flagShade
 		}
 		if e.live {
 			flags |= flagLive
@@ -91,13 +87,13 @@ func decodePage(b []byte) (*page, error) {
 		if got := d.bytes(1); got != nil {
 			flags = got[0]
 		}
-		e.fresh, e.live, e.shade = flags&flagFresh != 0, flags&flagLive != 0, flags&flagShade != 0
+		e.fresh, e.live = flags&flagFresh != 0, flags&flagLive != 0
 		e.id = entryID{p.instance, d.varint()}
 		e.seq = d.varint()
 		beyond := d.varint()
 		e.written = e.seq + beyond
 		expires := d.varint()
-		if flags&^(flagFresh|flagLive|flagShade) != 0 || e.live != (expires == 0) || e.written < e.seq {
+		if flags&^(flagFresh|flagLive) != 0 || e.live != (expires == 0) || e.written < e.seq {
 			d.failed = true
 		}
 		if e.expires = p.until; !e.live {

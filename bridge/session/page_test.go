@@ -14,7 +14,6 @@ func somePage() *page {
 		entries: []*entry{
 			{owner: owner{name: Name{1}}, id: entryID{7, 1}, seq: 10, written: 10, live: true, expires: until},
 			{owner: owner{name: Name{2}, subject: 9}, id: entryID{7, 300}, seq: 1 << 40, written: 1<<40 + 200, kin: 5, fresh: true, expires: until.Add(-time.Minute)},
-			{owner: owner{name: Name{3}}, id: entryID{7, 3}, seq: 1, written: 1, shade: true, expires: until.Add(-time.Hour)},
 		},
 		taken: []entryID{{1, 2}, {1 << 63, 1 << 40}},
 	}

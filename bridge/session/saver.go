@@ -210,11 +210,6 @@ func (s *saver) fill(into *[pages]*page) {
 			}
 		}
 	}
-	for _, cast := range r.lot.fading {
-		if p := into[r.lot.pageOf(cast.owner.name)]; p != nil && r.lot.shadows[cast.owner] == cast && now.Before(cast.until) {
-			p.add(&entry{owner: cast.owner, id: cast.id, seq: cast.seq, written: cast.seq, shade: true, expires: cast.until})
-		}
-	}
 }
 
 // add adds an entry, if there is room.
@@ -293,13 +288,20 @@ func (s *saver) replace(key string, p *page, now time.Time) {
 		if _, taken := s.takers[e.id]; taken && e.live {
 			// It still stands: it was another tab that began there, and this one may yet be lost.
 			s.giveBack(e.id)
-		} else if taken {
+		}
+		if s.isTaken(e.id) {
 			continue
 		}
-		if s.theirs[e.id] == 0 && r.lot.ids[e.id] == nil {
+		if r.lot.ids[e.id] == nil {
 			r.lot.add(e)
 		}
 	}
+}
+
+// isTaken reports whether an entry of another bridge was taken up, here or by yet another. The registry's mu must be held.
+func (s *saver) isTaken(id entryID) bool {
+	_, here := s.takers[id]
+	return here || s.theirs[id] > 0
 }
 
 // remove forgets a page of another bridge. The registry's mu must be held.

@@ -137,6 +137,29 @@ func TestKilled(t *testing.T) {
 	})
 }
 
+// TestKilledAgain: a browser goes on where it was, not where it had gone on before.
+func TestKilledAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, c := newShelf(), Claim{Name: NewName()}
+		first := open(t, store)
+		first.begin(t, c, 0).Confirm(10)
+		settle()
+		first.kill()
+		for i := range uint64(5) {
+			next := open(t, store)
+			s := next.begin(t, c, 10*(i+1))
+			s.Confirm(10 * (i + 2))
+			settle()
+			if i%2 == 0 {
+				next.kill()
+			} else {
+				s.Park(10 * (i + 2))
+				next.stop()
+			}
+		}
+	})
+}
+
 // TestKilledAtOnce: what was taken up is told together with who took it up.
 func TestKilledAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -223,19 +246,6 @@ func TestStandsElsewhere(t *testing.T) {
 		one.kill()
 		settle()
 		two.begin(t, c, 11)
-	})
-}
-
-// TestShadowElsewhere: a tab that is opened at one bridge leaves its place to the one that comes back at another.
-func TestShadowElsewhere(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		store, c := newShelf(), Claim{Name: NewName()}
-		one, two := open(t, store), open(t, store)
-		one.begin(t, c, 0).Park(10)
-		settle()
-		two.begin(t, c, 1).Confirm(20)
-		settle()
-		one.begin(t, c, 1)
 	})
 }
 

@@ -9,7 +9,8 @@
 // earliest of the cursors decides. So a client comes by repeats when it is cut off for the second time within the park time
 // after a bridge was late to notice the first. What it had not confirmed when a process was killed, and what it confirmed
 // after the last save, comes twice too. What can be lost: a connection that is killed with its bridge within the 20 ms or so
-// before its first save is not known.
+// before its first save is not known; and a tab that was cut off misses something when another of the same browser is opened
+// before it is back, at another bridge than the one to which it comes back.
 //
 // # Concurrency
 //
@@ -238,9 +239,6 @@ func (s *Session) Close() {
 
 // end forgets a connection. mu must be held.
 func (r *Registry) end(s *Session) {
-	if s.shadow != nil {
-		r.touch(r.lot.pageOf(s.shadow.owner.name))
-	}
 	r.lot.leave(s)
 	lives := r.lives[s.page][s.owner]
 	last := len(lives) - 1
