@@ -19,9 +19,10 @@ const (
 	maxPipelined = 500
 	// maxGroupBytes bounds either in bytes, unless one alone is larger.
 	maxGroupBytes = 2 << 20
-	// maxAhead is how many groups more may be on their way to a server that is alone. JetStream drops what comes while
-	// 10,000 messages wait for it.
-	maxAhead = 6
+	// maxAhead is how many groups more may be on their way to the server in this process, maxAheadElsewhere to one that is
+	// alone, but may have other bridges. JetStream drops what comes while 10,000 messages wait for it.
+	maxAhead          = 6
+	maxAheadElsewhere = 1
 )
 
 // group is entries that are published together. While one is on its way, the next fills.
@@ -143,13 +144,13 @@ func (j *Journal) publishAll(ctx context.Context) {
 }
 
 // publishAhead is publishAll for a server that is alone: it does not wait for one group's acknowledgement before it
-// sends the next.
-func (j *Journal) publishAhead(ctx context.Context) {
+// sends the next, up to a number of them.
+func (j *Journal) publishAhead(ctx context.Context, ahead int) {
 	type sent struct {
 		group  *group
 		flight *flight
 	}
-	under := make(chan sent, maxAhead)
+	under := make(chan sent, ahead)
 	var settling sync.WaitGroup
 	settling.Go(func() {
 		for s := range under {

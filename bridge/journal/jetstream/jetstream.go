@@ -115,11 +115,16 @@ func (j *Journal) run() {
 	publishing, abandon := context.WithCancel(context.Background())
 	running, stop := context.WithCancel(context.Background())
 	j.abandon, j.stop = abandon, stop
-	publish := j.publishAll
-	if j.config.Server != nil {
-		publish, j.filling.most = j.publishAhead, maxPipelined
+	switch {
+	case j.config.Server != nil:
+		j.filling.most = maxPipelined
+		j.publishing.Go(func() { j.publishAhead(publishing, maxAhead) })
+	case j.config.Replicas == 1 && j.nc.ConnectedClusterName() == "":
+		j.filling.most = maxPipelined
+		j.publishing.Go(func() { j.publishAhead(publishing, maxAheadElsewhere) })
+	default:
+		j.publishing.Go(func() { j.publishAll(publishing) })
 	}
-	j.publishing.Go(func() { publish(publishing) })
 	j.running.Go(func() { j.tail(running) })
 	j.running.Go(func() { j.watch(running) })
 }
