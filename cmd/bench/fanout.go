@@ -58,19 +58,19 @@ func (f fanOut) measure(ctx context.Context, l *lab) (_ figures, err error) {
 	if err := p.acknowledged(ctx); err != nil {
 		return nil, err
 	}
-	others, err := load.Connect(ctx, load.Config{Addr: s.Websocket, Path: something, Count: f.others})
+	others, err := load.Connect(ctx, load.Config{Addrs: []string{s.Websocket}, Path: something, Count: f.others})
 	if err != nil {
 		return nil, err
 	}
 	defer others.Close()
 	crowd, err := load.Connect(ctx, load.Config{
-		Addr: s.Websocket, Path: everything, Count: f.subscribers, First: p.next, Deflate: f.deflate,
+		Addrs: []string{s.Websocket}, Path: everything, Count: f.subscribers, First: p.next, Deflate: f.deflate,
 	})
 	if err != nil {
 		return nil, err
 	}
 	defer crowd.Close()
-	taken, err := f.deliver(ctx, s, p, crowd)
+	taken, err := f.deliver(ctx, group{s}, p, crowd)
 	if err != nil {
 		return nil, err
 	}
@@ -94,8 +94,8 @@ func (f fanOut) measure(ctx context.Context, l *lab) (_ figures, err error) {
 	}, nil
 }
 
-// deliver returns the CPU time that the server took from the first message to the last subscriber's receipt of the last.
-func (f fanOut) deliver(ctx context.Context, s *server, p *publisher, crowd *load.Crowd) (time.Duration, error) {
+// deliver returns the CPU time that the servers took from the first message to the last subscriber's receipt of the last.
+func (f fanOut) deliver(ctx context.Context, servers group, p *publisher, crowd *load.Crowd) (time.Duration, error) {
 	warmUps := 20 // before a burst
 	if f.interval > 0 {
 		warmUps = max(3, min(f.messages, int(warmUp/f.interval)))
@@ -103,20 +103,20 @@ func (f fanOut) deliver(ctx context.Context, s *server, p *publisher, crowd *loa
 	if err := f.await(ctx, p, crowd, warmUps); err != nil {
 		return 0, err
 	}
-	if err := s.settle(ctx); err != nil {
+	if err := servers.settle(ctx); err != nil {
 		return 0, err
 	}
 	if f.interval > 0 {
 		crowd.Record(p.next)
 	}
-	before, err := s.cpu()
+	before, err := servers.cpu()
 	if err != nil {
 		return 0, err
 	}
 	if err := f.await(ctx, p, crowd, f.messages); err != nil {
 		return 0, err
 	}
-	after, err := s.cpu()
+	after, err := servers.cpu()
 	return after - before, err
 }
 

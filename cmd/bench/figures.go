@@ -14,6 +14,8 @@ type figure string
 const (
 	cpuPerDelivery        figure = "cpu_us_per_delivery"
 	cpuPerMessage         figure = "cpu_us_per_message"
+	cpuOfServer           figure = "server_us_per_message"
+	cpuOfLoad             figure = "load_us_per_message"
 	cpuPerHandshake       figure = "cpu_us_per_handshake"
 	handshakeRate         figure = "handshakes_per_s"
 	publishRate           figure = "acknowledged_per_s"

@@ -32,11 +32,11 @@ type cli struct {
 
 // baselineCommand runs a baseline, in a process that bench run has started.
 type baselineCommand struct {
-	Name string `arg:""`
+	baseline.Config
 }
 
 // Run serves until the process is killed.
-func (c *baselineCommand) Run(streams stdio) error { return baseline.Serve(c.Name, streams.Err) }
+func (c *baselineCommand) Run(streams stdio) error { return baseline.Serve(c.Config, streams.Err) }
 
 // stdio is what a command writes.
 type stdio struct {

@@ -45,7 +45,7 @@ func (r idle) measure(ctx context.Context, l *lab) (_ figures, err error) {
 	if err != nil {
 		return nil, err
 	}
-	crowd, err := load.Connect(ctx, load.Config{Addr: s.Websocket, Path: everything, Count: r.connections})
+	crowd, err := load.Connect(ctx, load.Config{Addrs: []string{s.Websocket}, Path: everything, Count: r.connections})
 	if err != nil {
 		return nil, err
 	}
@@ -90,13 +90,13 @@ func (r stalled) measure(ctx context.Context, l *lab) (_ figures, err error) {
 	}
 	defer p.close()
 	silent, err := load.Connect(ctx, load.Config{
-		Addr: s.Websocket, Path: everything, Count: r.stalled, Silent: true, ReceiveBuffer: stalledBuffer,
+		Addrs: []string{s.Websocket}, Path: everything, Count: r.stalled, Silent: true, ReceiveBuffer: stalledBuffer,
 	})
 	if err != nil {
 		return nil, err
 	}
 	defer silent.Close()
-	crowd, err := load.Connect(ctx, load.Config{Addr: s.Websocket, Path: everything, Count: r.healthy})
+	crowd, err := load.Connect(ctx, load.Config{Addrs: []string{s.Websocket}, Path: everything, Count: r.healthy})
 	if err != nil {
 		return nil, err
 	}

@@ -70,6 +70,8 @@ func scenarios(s scale, openFiles int) []scenario {
 		idleScenario(s, openFiles),
 		stalledScenario(s),
 		publishScenario(s),
+		durableScenario(s),
+		replicasScenario(s),
 		{
 			name: "storm", title: "10,000 connect at once",
 			figures: []figure{cpuPerHandshake, handshakeRate},

@@ -34,16 +34,23 @@ type server struct {
 	last    []string      // lines of its log; readable once logged is closed
 }
 
-// start runs a server and returns once it listens. It is killed when ctx is done.
+// start runs a server and returns once it listens. It is killed when ctx is done. The flags are the bridge's.
 func (l *lab) start(ctx context.Context, name string, flags ...string) (*server, error) {
-	s := &server{name: name, logged: make(chan struct{})}
-	if name == bridge {
-		s.command = exec.CommandContext(ctx, l.bridge, append([]string{
-			"serve", "--log-format=json", "--http-addr=127.0.0.1:0", "--grpc-addr=127.0.0.1:0", "--admin-addr=127.0.0.1:0",
-		}, flags...)...)
-	} else {
-		s.command = exec.CommandContext(ctx, l.self, "baseline", name)
+	if name != bridge {
+		return l.baseline(ctx, name)
 	}
+	return launch(bridge, exec.CommandContext(ctx, l.bridge, append([]string{
+		"serve", "--log-format=json", "--http-addr=127.0.0.1:0", "--grpc-addr=127.0.0.1:0", "--admin-addr=127.0.0.1:0",
+	}, flags...)...))
+}
+
+// baseline runs a baseline as start does, with flags of its own.
+func (l *lab) baseline(ctx context.Context, name string, flags ...string) (*server, error) {
+	return launch(name, exec.CommandContext(ctx, l.self, append([]string{"baseline", name}, flags...)...))
+}
+
+func launch(name string, command *exec.Cmd) (*server, error) {
+	s := &server{name: name, command: command, logged: make(chan struct{})}
 	s.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // none outlives this process
 	log, err := s.command.StderrPipe()
 	if err != nil {
@@ -53,7 +60,7 @@ func (l *lab) start(ctx context.Context, name string, flags ...string) (*server,
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
 	lines := bufio.NewScanner(log)
-	for s.Websocket == "" && s.GRPC == "" && lines.Scan() {
+	for s.Addresses == (baseline.Addresses{}) && lines.Scan() {
 		s.keep(lines.Text())
 		_ = json.Unmarshal(lines.Bytes(), s) // other lines do not say where it listens
 	}
@@ -63,7 +70,7 @@ func (l *lab) start(ctx context.Context, name string, flags ...string) (*server,
 			s.keep(lines.Text())
 		}
 	}()
-	if s.Websocket == "" && s.GRPC == "" {
+	if s.Addresses == (baseline.Addresses{}) {
 		return nil, fmt.Errorf("start %s: it did not say where it listens%s", name, s.kill())
 	}
 	return s, nil
@@ -117,13 +124,30 @@ func (s *server) metric(ctx context.Context, name string) (float64, error) {
 }
 
 // settle returns when the server has nothing to do any more.
-func (s *server) settle(ctx context.Context) error {
+func (s *server) settle(ctx context.Context) error { return group{s}.settle(ctx) }
+
+// group is servers that are measured as one.
+type group []*server
+
+func (g group) cpu() (sum time.Duration, err error) {
+	for _, s := range g {
+		taken, err := s.cpu()
+		if err != nil {
+			return 0, err
+		}
+		sum += taken
+	}
+	return sum, nil
+}
+
+// settle returns when the servers have nothing to do any more.
+func (g group) settle(ctx context.Context) error {
 	const (
 		interval = 100 * time.Millisecond
 		idle     = 2 * time.Millisecond
 		tries    = 50
 	)
-	before, err := s.cpu()
+	before, err := g.cpu()
 	for range tries {
 		if err != nil {
 			return err
@@ -132,7 +156,7 @@ func (s *server) settle(ctx context.Context) error {
 			return err
 		}
 		var after time.Duration
-		if after, err = s.cpu(); after-before < idle {
+		if after, err = g.cpu(); after-before < idle {
 			return err
 		}
 		before = after

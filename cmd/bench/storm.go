@@ -29,7 +29,7 @@ func (r storm) measure(ctx context.Context, l *lab) (_ figures, err error) {
 		return nil, err
 	}
 	start := time.Now()
-	crowd, err := load.Connect(ctx, load.Config{Addr: s.Websocket, Path: everything, Count: r.subscribers})
+	crowd, err := load.Connect(ctx, load.Config{Addrs: []string{s.Websocket}, Path: everything, Count: r.subscribers})
 	if err != nil {
 		return nil, err
 	}

@@ -3,8 +3,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,6 +17,7 @@ import (
 	notificationsv1 "github.com/rotki/notification-bridge/gen/go/rotki/notifications/v1"
 
 	"github.com/rotki/notification-bridge/cmd/bench/load"
+	"github.com/rotki/notification-bridge/cmd/bench/procfs"
 )
 
 // window is how many messages of a stream may be on their way.
@@ -33,19 +36,60 @@ func (r throughput) measure(ctx context.Context, l *lab) (_ figures, err error) 
 		return nil, err
 	}
 	defer s.stop(&err)
-	driving, stop := context.WithCancel(ctx)
-	var streams sync.WaitGroup
-	defer streams.Wait()
-	defer stop()
-	var acknowledged atomic.Int64
-	failed := make(chan error, r.streams)
-	for range r.streams {
-		streams.Go(func() {
-			if err := pump(driving, s.GRPC, &acknowledged); err != nil && driving.Err() == nil {
-				failed <- err
+	p := startPumps(ctx, s.GRPC, r.streams)
+	defer p.stop()
+	return rate(ctx, r.time, p.failed, func() (sample, error) { return p.sample(s) })
+}
+
+// pumps are Publish streams.
+type pumps struct {
+	acknowledged atomic.Int64
+	failed       chan error // has room for one of each
+	stop         func()
+}
+
+// startPumps publishes until it is stopped, each stream over a connection of its own.
+func startPumps(ctx context.Context, addr string, streams int) *pumps {
+	p := &pumps{failed: make(chan error, streams)}
+	driving, cancel := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	for range streams {
+		running.Go(func() {
+			if err := pump(driving, addr, &p.acknowledged); err != nil && driving.Err() == nil {
+				p.failed <- err
 			}
 		})
 	}
+	p.stop = func() {
+		cancel()
+		running.Wait()
+	}
+	return p
+}
+
+func (p *pumps) sample(server *server, others ...*server) (sample, error) {
+	return newSample(p.acknowledged.Load(), server, others...)
+}
+
+// sample is what has come of a run at a moment.
+type sample struct {
+	acknowledged        int64
+	at                  time.Time
+	server, others, own time.Duration // CPU time; own is the load generator's
+}
+
+// newSample samples a server that has acknowledged messages, and others that help it.
+func newSample(acknowledged int64, s *server, others ...*server) (sample, error) {
+	now := sample{acknowledged: acknowledged, at: time.Now()}
+	var first, second, third error
+	now.server, first = s.cpu()
+	now.others, second = group(others).cpu()
+	now.own, third = procfs.CPU(os.Getpid())
+	return now, cmp.Or(first, second, third)
+}
+
+// rate samples what has begun once it is warm, and again after a time. What fails meanwhile ends it.
+func rate(ctx context.Context, d time.Duration, failed <-chan error, take func() (sample, error)) (figures, error) {
 	pause := func(d time.Duration) error {
 		select {
 		case err := <-failed:
@@ -57,25 +101,27 @@ func (r throughput) measure(ctx context.Context, l *lab) (_ figures, err error) 
 	if err := pause(warmUp); err != nil {
 		return nil, err
 	}
-	cpuBefore, err := s.cpu()
+	before, err := take()
 	if err != nil {
 		return nil, err
 	}
-	before, start := acknowledged.Load(), time.Now()
-	if err := pause(r.time); err != nil {
+	if err := pause(d); err != nil {
 		return nil, err
 	}
-	messages, took := float64(acknowledged.Load()-before), time.Since(start)
-	cpuAfter, err := s.cpu()
+	after, err := take()
 	if err != nil {
 		return nil, err
 	}
-	if messages == 0 {
+	messages, took := float64(after.acknowledged-before.acknowledged), after.at.Sub(before.at)
+	if messages <= 0 {
 		return nil, fmt.Errorf("nothing was acknowledged in %v", took)
 	}
+	server := micros(after.server-before.server) / messages
 	return figures{
 		publishRate:   messages / took.Seconds(),
-		cpuPerMessage: micros(cpuAfter-cpuBefore) / messages,
+		cpuPerMessage: server + micros(after.others-before.others)/messages,
+		cpuOfServer:   server,
+		cpuOfLoad:     micros(after.own-before.own) / messages,
 	}, nil
 }
 

@@ -7,6 +7,9 @@
 //	hub         the usual hub of gorilla's examples: a channel and two goroutines per connection
 //	echo        a grpc-go server that answers each request of a Publish stream and does nothing with it
 //	upgrade     net/http and gorilla's Upgrader: the handshake and nothing after it
+//	raw         nats.go's PublishMsgAsync and nothing else, into a stream like the bridge's: of a NATS server in its own
+//	            process, or of others
+//	nats        a NATS server, which others, the bridge too, keep their streams in
 //
 // The first three take what they are to publish over a TCP connection, the control connection: payloads, each behind
 // its length in four bytes.
@@ -31,28 +34,51 @@ const (
 	Hub        = "hub"
 	Echo       = "echo"
 	Upgrade    = "upgrade"
+	Raw        = "raw"
+	NATS       = "nats"
 )
+
+// Config says which server runs. All but its name is for raw and nats alone.
+type Config struct {
+	Name string `arg:""`
+
+	Server string   // name of a NATS server
+	Dir    string   // where a NATS server in the process stores
+	Route  string   // where it listens for the others of its cluster; it is alone if empty
+	Routes []string // where those listen
+
+	NATS       string // where raw publishes; in its own process if empty
+	Replicas   int    // of its stream
+	Publishers int    // each with a connection of its own
+	Window     int    // how many messages of each may be on their way
+	Size       int    // of a message
+}
 
 // Addresses are where a server listens, those it has.
 type Addresses struct {
 	Websocket string `json:"websocket,omitempty"`
 	GRPC      string `json:"grpc,omitempty"`
 	Control   string `json:"control,omitempty"`
+	NATS      string `json:"nats,omitempty"`
 }
 
 // Serve runs a server. Once it listens, it writes its addresses to w, as JSON on a line.
-func Serve(name string, w io.Writer) error {
-	switch name {
+func Serve(c Config, w io.Writer) error {
+	switch c.Name {
 	case Bare, Coalescing:
-		return serveBare(name == Coalescing, w)
+		return serveBare(c.Name == Coalescing, w)
 	case Hub:
 		return serveHub(w)
 	case Echo:
 		return serveEcho(w)
 	case Upgrade:
 		return serveUpgrade(w)
+	case Raw:
+		return serveRaw(c, w)
+	case NATS:
+		return serveNATS(c, w)
 	}
-	return fmt.Errorf("there is no baseline %q", name)
+	return fmt.Errorf("there is no baseline %q", c.Name)
 }
 
 // AppendPayload appends a payload as the control connection takes it.

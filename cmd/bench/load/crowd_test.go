@@ -38,7 +38,7 @@ func serve(t *testing.T, numbers ...int) (addr string) {
 func TestCrowd(t *testing.T) {
 	for name, deflate := range map[string]bool{"plain": false, "deflate": true} {
 		t.Run(name, func(t *testing.T) {
-			crowd, err := Connect(t.Context(), Config{Addr: serve(t, 5, 6, 7), Path: "/", Count: 300, First: 5, Deflate: deflate})
+			crowd, err := Connect(t.Context(), Config{Addrs: []string{serve(t, 5, 6, 7)}, Path: "/", Count: 300, First: 5, Deflate: deflate})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -72,7 +72,7 @@ func TestCrowdNoticesWhatIsWrong(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 			defer cancel()
-			crowd, err := Connect(ctx, Config{Addr: serve(t, test.sent...), Path: "/", Count: 3})
+			crowd, err := Connect(ctx, Config{Addrs: []string{serve(t, test.sent...)}, Path: "/", Count: 3})
 			if err == nil { // it may be noticed while others connect
 				defer crowd.Close()
 				time.Sleep(50 * time.Millisecond) // all of it has come
@@ -88,17 +88,17 @@ func TestCrowdNoticesWhatIsWrong(t *testing.T) {
 func TestRefusedConnection(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	defer server.Close()
-	_, err := Connect(t.Context(), Config{Addr: strings.TrimPrefix(server.URL, "http://"), Path: "/", Count: 2})
+	_, err := Connect(t.Context(), Config{Addrs: []string{strings.TrimPrefix(server.URL, "http://")}, Path: "/", Count: 2})
 	if err == nil || !strings.Contains(err.Error(), "404") {
 		t.Errorf("the error is %v", err)
 	}
-	if _, err := Connect(t.Context(), Config{Addr: "127.0.0.1:1", Path: "/", Count: 2}); err == nil {
+	if _, err := Connect(t.Context(), Config{Addrs: []string{"127.0.0.1:1"}, Path: "/", Count: 2}); err == nil {
 		t.Error("nobody listens there")
 	}
 }
 
 func TestSilentCrowd(t *testing.T) {
-	crowd, err := Connect(t.Context(), Config{Addr: serve(t, 7), Path: "/", Count: 2, Silent: true, ReceiveBuffer: 4096})
+	crowd, err := Connect(t.Context(), Config{Addrs: []string{serve(t, 7)}, Path: "/", Count: 2, Silent: true, ReceiveBuffer: 4096})
 	if err != nil {
 		return // the message came with the handshake's answer, and was read
 	}

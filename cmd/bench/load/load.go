@@ -20,8 +20,8 @@ import (
 
 // Config says who subscribes to what.
 type Config struct {
-	// Addr is the server's host:port, an IPv4 address of the loopback.
-	Addr string
+	// Addrs are the servers' host:port, IPv4 addresses of the loopback. Subscribers are spread over them evenly.
+	Addrs []string
 	// Path is the handshake's path and query.
 	Path string
 	// Count is how many subscribe.

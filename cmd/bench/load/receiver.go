@@ -58,14 +58,17 @@ func newReceiver(config Config, stop *atomic.Bool, recordFrom *atomic.Int64) (*r
 
 // connect opens the subscribers, whose numbers begin with first.
 func (r *receiver) connect(ctx context.Context, first int) error {
-	request := r.config.request()
+	requests := make([][]byte, len(r.config.Addrs))
+	for i, addr := range r.config.Addrs {
+		requests[i] = r.config.request(addr)
+	}
 	r.subscribers = make([]subscriber, 0, r.config.Count)
 	for r.opened < r.config.Count {
 		if ctx.Err() != nil {
 			return fmt.Errorf("%d of %d handshakes done: %w", r.opened, r.config.Count, context.Cause(ctx))
 		}
 		for len(r.subscribers) < r.config.Count && len(r.subscribers)-r.opened < connecting {
-			fd, err := r.config.dial(first+len(r.subscribers), request)
+			fd, err := r.config.dial(first+len(r.subscribers), requests)
 			if err != nil {
 				return err
 			}

@@ -28,20 +28,21 @@ type subscriber struct {
 	held []byte // the beginning of the handshake's answer, or of a frame, whose end has not come
 }
 
-// request returns what a client sends first: what rotki's frontend does, which is a page of the same host.
-func (c Config) request() []byte {
+// request returns what a client sends a server first: what rotki's frontend does, which is a page of the same host.
+func (c Config) request(addr string) []byte {
 	offer := ""
 	if c.Deflate {
 		// Without a context that a connection keeps, the server can compress a message once for all.
 		offer = "Sec-WebSocket-Extensions: " + deflate + "; server_no_context_takeover; client_no_context_takeover\r\n"
 	}
 	return fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: %s\r\nOrigin: http://%[2]s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
-		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %[3]s\r\n%[4]s\r\n", c.Path, c.Addr, handshakeKey, offer)
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %[3]s\r\n%[4]s\r\n", c.Path, addr, handshakeKey, offer)
 }
 
-// dial connects and sends the handshake. The descriptor does not block.
-func (c Config) dial(number int, request []byte) (fd int, err error) {
-	addr, err := netip.ParseAddrPort(c.Addr)
+// dial connects to the server whose turn it is and sends the handshake, which is there for each server. The descriptor does not block.
+func (c Config) dial(number int, requests [][]byte) (fd int, err error) {
+	server := number % len(c.Addrs)
+	addr, err := netip.ParseAddrPort(c.Addrs[server])
 	if err != nil {
 		return 0, err
 	}
@@ -68,14 +69,14 @@ func (c Config) dial(number int, request []byte) (fd int, err error) {
 		}
 	}
 	if err == nil {
-		_, err = syscall.Write(fd, request)
+		_, err = syscall.Write(fd, requests[server])
 	}
 	if err == nil {
 		err = syscall.SetNonblock(fd, true)
 	}
 	if err != nil {
 		_ = syscall.Close(fd)
-		return 0, fmt.Errorf("connect to %s: %w", c.Addr, err)
+		return 0, fmt.Errorf("connect to %s: %w", c.Addrs[server], err)
 	}
 	return fd, nil
 }
