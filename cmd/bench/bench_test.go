@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 )
@@ -26,17 +27,25 @@ func TestMain(m *testing.M) {
 // Every scenario can be measured, at a size that says nothing.
 func TestAllScenarios(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it takes half a minute")
+		t.Skip("it takes two minutes")
 	}
 	dir := t.TempDir()
 	bridge, file := filepath.Join(dir, "rotki-bridge"), filepath.Join(dir, "bench.json")
 	if output, err := exec.Command("go", "build", "-buildvcs=false", "-o", bridge, "../rotki-bridge").CombinedOutput(); err != nil {
 		t.Fatalf("build the bridge: %v:\n%s", err, output)
 	}
+	stores := filepath.Join(dir, "stores")
+	if err := os.Mkdir(stores, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("TMPDIR", stores)
 	var table, log bytes.Buffer
 	arguments := []string{"run", "--bridge", bridge, "--rounds", "1", "--scale", "0.004", "--json", file}
 	if status := execute(t.Context(), arguments, stdio{&table, &log}); status != 0 {
 		t.Fatalf("exit status %d:\n%s\n%s", status, &log, &table)
+	}
+	if left, err := os.ReadDir(stores); err != nil || len(left) > 0 {
+		t.Errorf("what is left of the NATS servers: %v, %v", left, err)
 	}
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -98,6 +107,23 @@ func TestBudget(t *testing.T) {
 		if !strings.Contains(table.String(), want) {
 			t.Errorf("the report lacks %q:\n%s", want, &table)
 		}
+	}
+}
+
+// A durable journal's bridge that does not come up leaves nothing of its NATS servers.
+func TestFailureOnACluster(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &lab{bridge: "/bin/false", self: self}
+	_, err = durable{bridge, cluster, 1, time.Second}.measure(t.Context(), l)
+	if err == nil || !strings.Contains(err.Error(), "did not say where it listens") {
+		t.Errorf("the error is %v", err)
+	}
+	if left, err := os.ReadDir(os.TempDir()); err != nil || len(left) > 0 {
+		t.Errorf("what is left of the NATS servers: %v, %v", left, err)
 	}
 }
 

@@ -20,9 +20,9 @@ const (
 	envelopeTail = `}`
 )
 
-// durable is throughput into a store: through the bridge, or with nats.go alone.
+// durable is throughput into a store: through the bridge or a relay, or with nats.go alone.
 type durable struct {
-	server  string // bridge or baseline.Raw
+	server  string // bridge, baseline.Relay or baseline.Raw
 	store   store
 	streams int
 	time    time.Duration
@@ -37,7 +37,12 @@ func (r durable) measure(ctx context.Context, l *lab) (_ figures, err error) {
 	if r.server == baseline.Raw {
 		return r.measureRaw(ctx, l, p)
 	}
-	s, err := l.start(ctx, bridge, append(p.flags(0), noPings)...)
+	var s *server
+	if r.server == baseline.Relay {
+		s, err = l.baseline(ctx, baseline.Relay, append(p.rawFlags(), "--window", decimal(window))...)
+	} else {
+		s, err = l.start(ctx, bridge, append(p.flags(0), noPings)...)
+	}
 	if err != nil {
 		return nil, err
 	}

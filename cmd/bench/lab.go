@@ -21,7 +21,7 @@ type runCommand struct {
 	JSON   string        `name:"json" placeholder:"FILE" help:"Write every value as JSON, too."`
 	Only   []string      `placeholder:"NAME,..." help:"Only these scenarios: ${scenarios}."`
 	Scale  float64       `default:"1" help:"What part of the subscribers, messages and times to take (${default})."`
-	Budget time.Duration `default:"15m" help:"Stop after this time, and print what there is (${default})."`
+	Budget time.Duration `default:"25m" help:"Stop after this time, and print what there is (${default})."`
 }
 
 // errIncomplete says that a run failed or did not have its turn.

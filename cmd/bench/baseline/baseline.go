@@ -9,6 +9,7 @@
 //	upgrade     net/http and gorilla's Upgrader: the handshake and nothing after it
 //	raw         nats.go's PublishMsgAsync and nothing else, into a stream like the bridge's: of a NATS server in its own
 //	            process, or of others
+//	relay       a grpc-go server that answers each request of a Publish stream once raw's means have stored it
 //	nats        a NATS server, which others, the bridge too, keep their streams in
 //
 // The first three take what they are to publish over a TCP connection, the control connection: payloads, each behind
@@ -35,10 +36,11 @@ const (
 	Echo       = "echo"
 	Upgrade    = "upgrade"
 	Raw        = "raw"
+	Relay      = "relay"
 	NATS       = "nats"
 )
 
-// Config says which server runs. All but its name is for raw and nats alone.
+// Config says which server runs. All but its name is for raw, relay and nats alone.
 type Config struct {
 	Name string `arg:""`
 
@@ -47,11 +49,11 @@ type Config struct {
 	Route  string   // where it listens for the others of its cluster; it is alone if empty
 	Routes []string // where those listen
 
-	NATS       string // where raw publishes; in its own process if empty
+	NATS       string // where raw and relay publish; in their own process if empty
 	Replicas   int    // of its stream
-	Publishers int    // each with a connection of its own
-	Window     int    // how many messages of each may be on their way
-	Size       int    // of a message
+	Window     int    // how many messages of a publisher may be on their way
+	Publishers int    // raw's, each with a connection of its own
+	Size       int    // of its messages
 }
 
 // Addresses are where a server listens, those it has.
@@ -75,6 +77,8 @@ func Serve(c Config, w io.Writer) error {
 		return serveUpgrade(w)
 	case Raw:
 		return serveRaw(c, w)
+	case Relay:
+		return serveRelay(c, w)
 	case NATS:
 		return serveNATS(c, w)
 	}

@@ -4,9 +4,11 @@ package load
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -54,6 +56,37 @@ func TestCrowd(t *testing.T) {
 				t.Errorf("%d messages of %d bytes came, compressed: %v", tally.Messages, tally.Bytes, crowd.Compressed())
 			}
 		})
+	}
+}
+
+// Each server gets the same share, and each subscriber must get all that it sends.
+func TestCrowdOfSeveralServers(t *testing.T) {
+	addrs := []string{serve(t, 0, 1), serve(t, 0, 1), serve(t, 0, 1)}
+	crowd, err := Connect(t.Context(), Config{Addrs: addrs, Path: "/", Count: 30})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer crowd.Close()
+	if err := crowd.Await(t.Context(), 2); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := crowd.Finish(2); err != nil {
+		t.Fatal(err)
+	}
+	served := make(map[string]int)
+	for _, r := range crowd.receivers {
+		for _, s := range r.subscribers {
+			peer, err := syscall.Getpeername(s.fd)
+			if err != nil {
+				t.Fatal(err)
+			}
+			served[fmt.Sprintf("127.0.0.1:%d", peer.(*syscall.SockaddrInet4).Port)]++
+		}
+	}
+	for _, addr := range addrs {
+		if served[addr] != 10 {
+			t.Errorf("%s has %d subscribers, want 10", addr, served[addr])
+		}
 	}
 }
 
