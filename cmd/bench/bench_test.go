@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 // Every scenario can be measured, at a size that says nothing.
 func TestAllScenarios(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it takes two minutes")
+		t.Skip("it takes a minute")
 	}
 	dir := t.TempDir()
 	bridge, file := filepath.Join(dir, "rotki-bridge"), filepath.Join(dir, "bench.json")
