@@ -74,7 +74,7 @@ func (s *shard) flushRest(sub *subscriber) {
 
 func (s *shard) flushBatch(sub *subscriber) {
 	sub.behind = sub.behind && sub.next < s.oldest
-	confirm := s.mayAsk(sub)
+	confirm := s.mayAsk(sub, true)
 	b, err := s.batches.get(batchKey{
 		from: sub.next, form: sub.form, conflate: s.conflates(sub), confirm: confirm, filter: sub.filter,
 	})

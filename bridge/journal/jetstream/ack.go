@@ -183,6 +183,16 @@ func (f *flight) end(err error) {
 	}
 }
 
+// over reports whether no more acks are taken.
+func (f *flight) over() bool {
+	select {
+	case <-f.done:
+		return true
+	default:
+		return false
+	}
+}
+
 // await returns when every message is acknowledged, or when one cannot be. From then on the flight does not change.
 func (j *Journal) await(ctx context.Context, f *flight) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, j.config.AckTimeout, errTimeout)

@@ -29,6 +29,7 @@ const (
 type group struct {
 	entries []outgoing
 	most    int // entries that it takes
+	term    uint64
 	bytes   int
 	taken   chan struct{} // closed when it fills no more
 	done    chan struct{} // closed when every entry's receipt or err is set
@@ -42,8 +43,8 @@ type outgoing struct {
 	receipt     journal.Receipt // its Seq is 0 until the entry is stored
 }
 
-func newGroup(most int) *group {
-	return &group{most: most, taken: make(chan struct{}), done: make(chan struct{})}
+func newGroup(most int, term uint64) *group {
+	return &group{most: most, term: term, taken: make(chan struct{}), done: make(chan struct{})}
 }
 
 func (g *group) takes(size int) bool {
@@ -158,7 +159,7 @@ func (j *Journal) publishAhead(ctx context.Context, ahead int) {
 		}
 	})
 	for g := range j.groups() {
-		under <- sent{g, j.sendPipelined(g.entries)}
+		under <- sent{g, j.sendPipelined(g)}
 	}
 	close(under)
 	settling.Wait()
@@ -191,7 +192,7 @@ func (j *Journal) take() (g *group, more bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	g = j.filling
-	j.filling = newGroup(j.filling.most)
+	j.filling = newGroup(j.filling.most, j.term)
 	close(g.taken)
 	return g, !j.sealed
 }
@@ -205,7 +206,7 @@ func (j *Journal) fail(g *group, err error) {
 	j.mu.Lock()
 	j.term++
 	next := j.filling
-	j.filling = newGroup(j.filling.most)
+	j.filling = newGroup(j.filling.most, j.term)
 	j.mu.Unlock()
 	j.acks.failAll(err)
 	g.err, next.err = err, err

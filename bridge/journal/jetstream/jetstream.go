@@ -69,7 +69,7 @@ func Open(ctx context.Context, config Config) (*Journal, error) {
 		idle:    make(chan struct{}, 1),
 		work:    make(chan struct{}, 1),
 		term:    1,
-		filling: newGroup(maxBatch),
+		filling: newGroup(maxBatch, 1),
 	}
 	if err := j.open(ctx); err != nil {
 		_ = j.Close(context.Background())

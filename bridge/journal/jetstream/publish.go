@@ -28,14 +28,21 @@ var errGoneBack = errors.New("the stream has lost notifications that it had ackn
 // they arrive in order; and a server that cannot store one will not store the next. Atomic batches would be surer
 // still, but a server that is alone writes them to its disk twice, and gets little more than half as many of them
 // done.
-func (j *Journal) sendPipelined(entries []outgoing) *flight {
-	flight := j.acks.begin(len(entries))
-	if err := j.health.broken(); err != nil {
+func (j *Journal) sendPipelined(g *group) *flight {
+	flight := j.acks.begin(len(g.entries))
+	err := j.health.broken()
+	if err == nil && g.term != j.Term() {
+		err = journal.ErrTermOver // what was to come before them has failed
+	}
+	if err != nil {
 		flight.fail(err)
 		return flight
 	}
-	for i := range entries {
-		message := entries[i].message
+	for i := range g.entries {
+		if flight.over() {
+			break // one before it may be lost with its connection, and there may be another connection
+		}
+		message := g.entries[i].message
 		message.Reply = flight.reply(i)
 		if err := j.nc.PublishMsg(message); err != nil {
 			flight.fail(err)
