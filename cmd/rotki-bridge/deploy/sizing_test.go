@@ -1,4 +1,4 @@
-// Package deploy_test measures what the README's sizing says of sessions.
+// Package deploy_test measures what the README reckons with under "Sizing".
 package deploy_test
 
 import (
