@@ -43,6 +43,7 @@ type saver struct {
 	read     chan struct{} // closed once everything in the store is known
 	hurry    chan struct{} // a page is to be saved at once
 	dirty    [pages]atomic.Bool
+	urgent   [pages]atomic.Bool // of the dirty ones
 	failed   bool
 
 	// Guarded by the registry's mu.
@@ -74,6 +75,7 @@ func (s *saver) touch(page int) {
 // soon sees to it that a page is saved at once: a connection has begun on it, or ended.
 func (s *saver) soon(page int) {
 	s.touch(page)
+	s.urgent[page].Store(true)
 	select {
 	case s.hurry <- struct{}{}:
 	default:
@@ -111,11 +113,11 @@ func (s *saver) run(ctx context.Context) error {
 	for {
 		select {
 		case <-save.C:
-			s.save(ctx)
+			s.save(ctx, false)
 		case <-s.hurry:
 			select {
 			case <-time.After(hurryDelay):
-				s.save(ctx)
+				s.save(ctx, true)
 			case <-ctx.Done():
 			}
 		case <-renew.C:
@@ -123,7 +125,7 @@ func (s *saver) run(ctx context.Context) error {
 		case <-ctx.Done():
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastSave)
 			defer cancel()
-			s.save(last)
+			s.save(last, false)
 			return nil
 		}
 	}
@@ -140,12 +142,15 @@ func (s *saver) renew() {
 	}
 }
 
-// save writes the pages that have changed.
-func (s *saver) save(ctx context.Context) {
+// save writes the pages that have changed, or only those that cannot wait.
+func (s *saver) save(ctx context.Context, urgent bool) {
 	var changed [pages]*page
 	some := false
 	until := time.Now().Add(TTLOf(s.registry.config.ParkTime))
 	for i := range pages {
+		if hurry := s.urgent[i].Swap(false); urgent && !hurry {
+			continue
+		}
 		if s.dirty[i].Swap(false) {
 			some = true
 			changed[i] = &page{instance: s.instance, epoch: s.registry.config.Epoch, until: until}

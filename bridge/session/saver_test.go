@@ -367,6 +367,6 @@ func BenchmarkSave(b *testing.B) {
 		for _, s := range sessions {
 			s.Confirm(uint64(1001 + i))
 		}
-		r.saver.save(b.Context())
+		r.saver.save(b.Context(), false)
 	}
 }

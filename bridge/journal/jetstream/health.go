@@ -37,14 +37,16 @@ type health struct {
 	failing error // why the last entries were not stored
 	gone    error // why this will not end
 	fails   int   // how many times in a row entries were not stored
+	here    bool  // the server is in this process
+	stuck   bool  // only what it stores shows that it does: after a full disk it looks well, and is not
 	missed  int   // how many times in a row the stream was not found
 	shown   bool  // the log says that the journal is unavailable
 	counts  map[Failure]uint64
 }
 
-func newHealth(log *slog.Logger) *health {
+func newHealth(log *slog.Logger, here bool) *health {
 	return &health{
-		log: log, checks: make(chan struct{}, 1), changed: make(chan struct{}, 1), counts: make(map[Failure]uint64),
+		log: log, here: here, checks: make(chan struct{}, 1), changed: make(chan struct{}, 1), counts: make(map[Failure]uint64),
 	}
 }
 
@@ -130,17 +132,20 @@ func (h *health) check() { wake(h.checks) }
 func (h *health) published(err error) {
 	if err == nil {
 		h.mu.Lock()
-		fine := h.failing == nil
+		fine := h.failing == nil && h.silent == nil
 		h.fails = 0
 		h.mu.Unlock()
 		if !fine {
-			h.change(func() { h.failing = nil })
+			h.change(func() { h.failing, h.silent, h.stuck = nil, nil, false })
 		}
 		return
 	}
 	h.change(func() {
 		h.counts[h.failure(err)]++
 		h.failing = fmt.Errorf("the last notifications could not be stored: %w", err)
+		if h.stuck = h.here && errors.Is(err, errTimeout); h.stuck {
+			h.failing = fmt.Errorf("the server in this process stores nothing, and may have no room on its disk; make room and restart the bridge: %w", err)
+		}
 		h.fails++
 	})
 	h.check()
@@ -196,7 +201,7 @@ func (h *health) patience() time.Duration {
 	if h.missed > 0 {
 		return heartbeat
 	}
-	return min(500*time.Millisecond<<min(h.fails, 10), 30*time.Second)
+	return min(500*time.Millisecond<<min(h.fails, 10), 5*time.Second)
 }
 
 // inspect looks at the stream and reports whether there is nothing to wait for.
@@ -235,9 +240,9 @@ func (j *Journal) inspect(ctx context.Context) bool {
 	}
 	h.change(func() { h.silent, h.missed = nil, 0 })
 	h.mu.Lock()
-	failing := h.failing != nil
+	failing, stuck := h.failing != nil, h.stuck
 	h.mu.Unlock()
-	if !failing {
+	if !failing || stuck {
 		return true
 	}
 	if !j.wouldStore(asking) {

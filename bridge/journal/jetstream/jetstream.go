@@ -64,7 +64,7 @@ func Open(ctx context.Context, config Config) (*Journal, error) {
 	config = config.withDefaults()
 	j := &Journal{
 		config:  config,
-		health:  newHealth(config.Logger),
+		health:  newHealth(config.Logger, config.Server != nil),
 		moved:   make(chan struct{}, 1),
 		idle:    make(chan struct{}, 1),
 		work:    make(chan struct{}, 1),

@@ -17,6 +17,8 @@ const (
 	// on without a word from it.
 	heartbeat = 250 * time.Millisecond
 	deaf      = time.Second
+	// consumerTime is how long a consumer may take to be created, before another attempt may find a server that is up.
+	consumerTime = time.Second
 	// tailBuffer is how many messages may wait for the tail; beyond it, it begins anew where it is.
 	tailBuffer = 1 << 16
 	// goneBack is how many times in a row a stream may seem to end before what it delivered. A new leader may take a
@@ -98,7 +100,7 @@ func (j *Journal) consume(ctx context.Context) error {
 
 // consumer creates a consumer that delivers from a sequence number on, and returns its name.
 func (j *Journal) consumer(ctx context.Context, inbox string, from uint64) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, j.config.AckTimeout)
+	ctx, cancel := context.WithTimeout(ctx, min(j.config.AckTimeout, consumerTime))
 	defer cancel()
 	stream, err := j.js.Stream(ctx, j.config.Stream)
 	if err != nil {
