@@ -44,6 +44,8 @@ type HandshakeError struct {
 	Status int
 	// Message is the body of the answer, at most 1 KiB of it; the bridge says there what is wrong.
 	Message string
+
+	resume string // from where on the bridge has everything
 }
 
 // Error returns all of it.

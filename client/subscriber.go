@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -161,8 +162,8 @@ func (s *Subscriber) Messages(ctx context.Context) iter.Seq2[Message, error] {
 					pauses.reset()
 				}
 			}
-			if isGone(err) && since != sinceEarliest {
-				since = sinceEarliest
+			if handshake := isGone(err); handshake != nil && since != handshake.resume {
+				since = handshake.resume
 				s.config.Logger.Warn("something was lost", "url", s.config.URL, "err", err)
 				s.config.OnLost(err)
 				continue
@@ -211,7 +212,8 @@ func (s *Subscriber) subscribe(ctx context.Context, since *string) (*subscriptio
 	case status >= 500, status == http.StatusRequestTimeout, status == http.StatusTooManyRequests:
 		return nil, fmt.Errorf("connect to %s: %w: %s: %s", s.config.URL, err, response.Status, message)
 	default:
-		return nil, &HandshakeError{URL: s.config.URL, Status: status, Message: message}
+		resume := cmp.Or(response.Header.Get(positionHeader), sinceEarliest)
+		return nil, &HandshakeError{URL: s.config.URL, Status: status, Message: message, resume: resume}
 	}
 }
 
@@ -224,10 +226,13 @@ func (c SubscriberConfig) since(since string) string {
 	return c.URL + separator + "since=" + url.QueryEscape(since)
 }
 
-// isGone reports whether the bridge no longer has what follows a position.
-func isGone(err error) bool {
+// isGone returns the bridge's answer that it no longer has what follows a position; nil for anything else.
+func isGone(err error) *HandshakeError {
 	handshake := (*HandshakeError)(nil)
-	return errors.As(err, &handshake) && handshake.Status == http.StatusGone
+	if errors.As(err, &handshake) && handshake.Status == http.StatusGone {
+		return handshake
+	}
+	return nil
 }
 
 // endsForGood reports whether the client should stay away.

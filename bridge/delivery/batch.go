@@ -66,6 +66,7 @@ type batches struct {
 	evict    int
 	records  [maxBatchRecords]*journal.Record
 	recalled *page // the last of what is no longer at hand that was fetched; nil for none
+	begun    begun
 }
 
 // reset forgets all batches, since the journal has more to add to them.
@@ -140,12 +141,25 @@ func (b *batches) read(from uint64, into []*journal.Record) (int, error) {
 	return n, err
 }
 
+// begun is the last frame of which a subscriber got a part, if it is of a form that does not stay with its record.
+type begun struct {
+	seq   uint64
+	form  form
+	frame []byte
+}
+
 // rest returns what is left of the one frame that a subscriber got a part of.
 func (b *batches) rest(seq uint64, f form, offset int) ([]byte, error) {
+	if b.begun.seq == seq && b.begun.form == f && b.begun.frame != nil {
+		return b.begun.frame[offset:], nil
+	}
 	if _, err := b.read(seq, b.records[:1]); err != nil {
 		return nil, err
 	}
 	frame := b.framer.frame(f, b.records[0])
 	b.records[0] = nil
+	if f&^kept != 0 {
+		b.begun = begun{seq, f, frame}
+	}
 	return frame[offset:], nil
 }

@@ -12,7 +12,7 @@ const (
 	askInterval = time.Second
 	// askCost is about the time that it takes to ask one client, and to hear its answer, when the caches have better to do.
 	askCost = 20 * time.Microsecond
-	// askShare is the part of a processor that may go into asking: one twentieth.
+	// askShare is the part of a processor that may go into asking: one twentieth, unless askInterval takes more.
 	askShare = 20
 	// lastWord is how long a client that is to leave may take to confirm what it got.
 	lastWord = time.Second
@@ -53,7 +53,7 @@ func (s *shard) ask(sub *subscriber) {
 func (sub *subscriber) appendPing(dst []byte) []byte {
 	switch {
 	case sub.form&eventLines != 0:
-		return append(dst, heartbeat...)
+		return sub.shard.engine.framer.appendHeartbeat(dst, sub.next)
 	case sub.session == nil:
 		return appendFrame(dst, websocket.PingMessage, nil)
 	}
@@ -73,11 +73,13 @@ func (s *shard) confirmed(sub *subscriber, payload []byte) {
 		return
 	}
 	next := binary.BigEndian.Uint64(payload)
-	if next <= sub.sure || next > sub.next {
+	if next < sub.sure || next > sub.next {
 		return
 	}
-	sub.sure = next
-	sub.session.Confirm(next)
+	if next > sub.sure {
+		sub.sure = next
+		sub.session.Confirm(next)
+	}
 	if next >= sub.asked {
 		sub.asked = 0
 		s.ask(sub)

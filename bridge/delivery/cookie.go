@@ -70,7 +70,7 @@ func (s *subscriber) abandon(from uint64) {
 	if s.session == nil {
 		return
 	}
-	if from == now {
+	if from == now || s.unknown {
 		s.session.Close()
 	} else {
 		s.session.Park(from)

@@ -46,6 +46,7 @@ func (s *shard) finish(sub *subscriber, reason Disconnect) {
 	}
 	sub.ended, sub.blocked = true, false
 	sub.controls, sub.inbound = nil, nil
+	sub.endSession(reason) // before the client can come back
 	s.parting.move(sub)
 	if reason.Reset {
 		sub.socket.abort()
@@ -56,7 +57,6 @@ func (s *shard) finish(sub *subscriber, reason Disconnect) {
 	if reason.Reset || sub.eof {
 		s.release(sub)
 	}
-	sub.endSession(reason)
 	s.engine.audience.leave(sub.filter)
 	s.engine.metrics.disconnects[reason.Name].Inc()
 	level := slog.LevelInfo

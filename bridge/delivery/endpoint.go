@@ -6,10 +6,9 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"time"
 
 	"github.com/gorilla/websocket"
-
-	"github.com/rotki/notification-bridge/bridge/journal"
 )
 
 // handshakeResult is what became of a handshake, as a metric label.
@@ -28,12 +27,16 @@ var handshakeResults = []handshakeResult{
 	handshakeAccepted, handshakeMalformed, handshakeForbidden, handshakeGone, handshakeDraining, handshakeFailed,
 }
 
+// answerTime is how long a client may take to take in the answer to its handshake.
+const answerTime = 10 * time.Second
+
 // newUpgrader returns what answers handshakes. It leaves net/http's read buffer in place, and makes no other: nothing
 // is read or written through gorilla/websocket once it has answered.
 func newUpgrader(deflate bool) websocket.Upgrader {
 	return websocket.Upgrader{
 		EnableCompression: deflate,
 		WriteBufferPool:   noWriteBuffers{},
+		HandshakeTimeout:  answerTime,
 		CheckOrigin:       func(*http.Request) bool { return true }, // checked before
 		Error: func(w http.ResponseWriter, _ *http.Request, status int, reason error) {
 			http.Error(w, reason.Error(), status)
@@ -61,7 +64,7 @@ func (e *Engine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		e.refuseHandshake(w, handshakeMalformed, http.StatusUpgradeRequired, "this is a websocket endpoint: connect with a websocket client")
 		return
 	}
-	s, from, ok := e.begin(w, r)
+	s, from, ok := e.begin(w, r, "")
 	if !ok {
 		return
 	}
@@ -80,24 +83,29 @@ func (e *Engine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e.conclude(s, e.upgrade(s, w, r, header))
 }
 
-// begin reads a request. It returns the subscriber that comes of it, and its cursor, or has refused it.
-func (e *Engine) begin(w http.ResponseWriter, r *http.Request) (s *subscriber, from uint64, ok bool) {
+// begin reads a request. It returns the subscriber that comes of it, and its cursor, or has refused it. The id of the last
+// event that the client has got, if there is one, wins over since; what it has lost beyond that is in s.told.
+func (e *Engine) begin(w http.ResponseWriter, r *http.Request, lastID string) (s *subscriber, from uint64, ok bool) {
 	if !e.origins.allows(r) {
 		e.refuseHandshake(w, handshakeForbidden, http.StatusForbidden,
 			fmt.Sprintf("pages of %q may not connect; the bridge's operator can let them with --allowed-origins", r.Header.Get("Origin")))
 		return nil, 0, false
 	}
 	p, err := e.parse(r.URL.RawQuery)
-	if id := r.Header.Get("Last-Event-ID"); err == nil && id != "" {
-		p.since, err = parseSince(id)
+	if err == nil && lastID != "" {
+		p.since, err = parseSince(lastID)
 	}
 	if err != nil {
 		e.refuseHandshake(w, handshakeMalformed, http.StatusBadRequest, err.Error())
 		return nil, 0, false
 	}
 	from, err = e.locate(r.Context(), p.since)
-	if gone := (*goneError)(nil); errors.As(err, &gone) {
+	told := ""
+	if gone := (*goneError)(nil); errors.As(err, &gone) && lastID != "" {
+		from, err, told = gone.earliest.Seq, nil, gone.Error()
+	} else if gone != nil {
 		w.Header().Set(earliestHeader, gone.earliest.String())
+		w.Header().Set(positionHeader, e.framer.position(gone.earliest.Seq-1))
 		e.refuseHandshake(w, handshakeGone, http.StatusGone, err.Error())
 		return nil, 0, false
 	}
@@ -106,8 +114,10 @@ func (e *Engine) begin(w http.ResponseWriter, r *http.Request) (s *subscriber, f
 		return nil, 0, false
 	}
 	s = &subscriber{filter: newFilter(p.types), form: p.form, closeCodes: p.closeCodes}
+	s.told = told
 	if p.since != nil {
 		s.form |= identified
+		s.loose = p.since.earliest || p.since.age > 0
 	}
 	s.peer, _ = netip.ParseAddrPort(r.RemoteAddr) // net/http's, from a net.TCPAddr
 	return s, from, true
@@ -121,6 +131,8 @@ func (e *Engine) resume(w http.ResponseWriter, r *http.Request, s *subscriber, a
 	}
 	parked, resumed := uint64(0), false
 	s.session, parked, resumed = e.config.Sessions.Begin(claim)
+	s.unknown = claim.New && !resumed
+	s.loose = resumed
 	if claim.New {
 		answer.Add("Set-Cookie", cookie(r, claim.Name).String())
 	}
@@ -169,13 +181,13 @@ func (e *Engine) conclude(s *subscriber, result handshakeResult) {
 const (
 	// earliestHeader tells a client the earliest position that is held, where the one it asked for is not.
 	earliestHeader = "Bridge-Earliest-Position"
-	// positionHeader tells a client from where it can resume when it has got nothing yet.
+	// positionHeader tells a client from where it can resume when it has got nothing yet, or has lost its place.
 	positionHeader = "Bridge-Position"
 )
 
 // position returns where a subscriber would resume that has got nothing yet.
 func (e *Engine) position(s *subscriber) string {
-	return journal.Position{Epoch: e.config.Log.Epoch(), Seq: s.next - 1}.String()
+	return e.framer.position(s.next - 1)
 }
 
 func (e *Engine) refuseUnavailable(w http.ResponseWriter, err error) {

@@ -4,11 +4,10 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 )
 
 const (
-	// heartbeat is a comment (WHATWG HTML §9.2.6): it shows proxies, and the bridge, that the connection lives.
-	heartbeat = ": heartbeat\n\n"
 	// eventsHead begins every answer. The client is to come back as soon as rotki's frontend does.
 	eventsHead = "HTTP/1.1 200 OK\r\n" +
 		"Content-Type: text/event-stream\r\n" +
@@ -20,7 +19,8 @@ const (
 
 // Events answers GET with the notifications as Server-Sent Events (WHATWG HTML §9.2): one event each, whose id is its
 // position and whose data is the envelope, and a comment every PingInterval. It takes the parameters types, data and
-// since of ServeHTTP; Last-Event-ID, which a browser sends when it comes back, wins over since.
+// since of ServeHTTP; Last-Event-ID, which a browser sends when it comes back, wins over since. What followed that and is
+// no longer held is told in an event "lost", since a browser that gets 410 does not come back.
 func (e *Engine) Events() http.Handler { return http.HandlerFunc(e.serveEvents) }
 
 func (e *Engine) serveEvents(w http.ResponseWriter, r *http.Request) {
@@ -29,11 +29,14 @@ func (e *Engine) serveEvents(w http.ResponseWriter, r *http.Request) {
 		e.refuseHandshake(w, handshakeMalformed, http.StatusMethodNotAllowed, "events are to be had with GET")
 		return
 	}
-	s, from, ok := e.begin(w, r)
+	s, from, ok := e.begin(w, r, r.Header.Get("Last-Event-ID"))
 	if !ok {
 		return
 	}
 	s.form = s.form&stringData | eventLines
+	if e.refuses() {
+		panic(http.ErrAbortHandler) // after any answer but 200 an EventSource never comes back
+	}
 	if !e.join(w, s, from) {
 		return
 	}
@@ -59,9 +62,14 @@ func (e *Engine) stream(s *subscriber, w http.ResponseWriter, r *http.Request) h
 	}
 	// The id alone makes no event, but the client resumes from there.
 	fmt.Fprintf(&head, "\r\n%sid: %s\n\n", eventsRetry, e.position(s))
+	if s.told != "" {
+		fmt.Fprintf(&head, "event: lost\ndata: %s\n\n", s.told)
+	}
+	_ = conn.SetWriteDeadline(time.Now().Add(answerTime))
 	if _, err := conn.Write([]byte(head.String())); err != nil {
 		_ = conn.Close()
 		return handshakeFailed
 	}
+	_ = conn.SetWriteDeadline(time.Time{})
 	return e.takeOver(s, conn)
 }

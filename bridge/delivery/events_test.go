@@ -2,6 +2,7 @@ package delivery_test
 
 import (
 	"bufio"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -102,10 +103,27 @@ func TestEventsHeartbeat(t *testing.T) {
 	s := serve(t, delivery.Config{PingInterval: 20 * time.Millisecond}, journal.MemoryConfig{})
 	stream := s.events(t, "", "")
 	stream.next(t)
+	at := journal.Position{Epoch: s.journal.Epoch()}
 	for range 5 { // more than a websocket may leave unanswered
-		if got := stream.next(t); got != ": heartbeat\n" {
+		if got := stream.next(t); got != fmt.Sprintf(": heartbeat\nid: %v\n", at) {
 			t.Errorf("got %q", got)
 		}
+	}
+}
+
+// TestEventsLost: an EventSource that has lost its place is told in an event, since it would not come back after a refusal.
+func TestEventsLost(t *testing.T) {
+	s := serve(t, delivery.Config{}, journal.MemoryConfig{Messages: 2})
+	for i := range 5 {
+		s.publish(t, "legacy", fmt.Sprint(i+1))
+	}
+	stream := s.events(t, "", journal.Position{Epoch: s.journal.Epoch(), Seq: 1}.String())
+	stream.next(t)
+	if got := stream.next(t); !strings.HasPrefix(got, "event: lost\ndata: ") {
+		t.Errorf("got %q", got)
+	}
+	if got := stream.next(t); !strings.HasSuffix(got, "data: "+envelopeOf("legacy", "4")+"\n") {
+		t.Errorf("got %q", got)
 	}
 }
 

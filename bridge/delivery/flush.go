@@ -87,6 +87,7 @@ func (s *shard) flushBatch(sub *subscriber) {
 		s.engine.metrics.leftOut(b.left)
 		return
 	}
+	sub.loose = false
 	n := s.write(sub, b.bytes)
 	if notified := b.notifications(); n >= notified {
 		sub.next = b.next
@@ -111,6 +112,8 @@ func (s *shard) lost(sub *subscriber, err error) {
 	switch {
 	case sub.behind && errors.Is(err, journal.ErrLost):
 		s.recall(sub)
+	case sub.loose && errors.Is(err, journal.ErrLost) && sub.offset == 0 && sub.ending == nil:
+		s.begin(sub)
 	case sub.ending != nil:
 		s.expire(sub) // a close frame cannot follow a part of a frame
 	case !errors.Is(err, journal.ErrLost):
@@ -120,6 +123,16 @@ func (s *shard) lost(sub *subscriber, err error) {
 	default:
 		s.end(sub, &TooSlow)
 	}
+}
+
+// begin has a subscriber begin with the oldest that is at hand: it was to begin as far back as possible, and that has gone
+// meanwhile.
+func (s *shard) begin(sub *subscriber) {
+	oldest, _ := s.config.Log.Bounds()
+	if sub.session != nil {
+		s.passOver(sub, max(oldest, sub.next))
+	}
+	sub.next = max(oldest, sub.next)
 }
 
 // piece returns how many bytes are written at once. Two pieces must fit into the send buffer: the loopback's segments

@@ -52,14 +52,21 @@ func (f *framer) frame(form form, r *journal.Record) []byte {
 	})
 }
 
-func (f *framer) position(r *journal.Record) string {
-	return journal.Position{Epoch: f.epoch, Seq: r.Seq}.String()
+func (f *framer) position(seq uint64) string {
+	return journal.Position{Epoch: f.epoch, Seq: seq}.String()
+}
+
+// appendHeartbeat appends a comment, which shows proxies and the bridge that the connection lives, and an id without
+// data, which makes no event: the client resumes from there, though nothing may have been for it for long (WHATWG HTML
+// §9.2.6).
+func (f *framer) appendHeartbeat(dst []byte, next uint64) []byte {
+	return append(append(append(dst, ": heartbeat\nid: "...), f.position(next-1)...), "\n\n"...)
 }
 
 // identify returns an envelope as a frame, with the record's position as its last key: {"type":…,"data":…,"id":"…"}.
 func (f *framer) identify(r *journal.Record, env []byte) []byte {
 	const begin, end = `,"id":"`, `"}`
-	id := f.position(r)
+	id := f.position(r.Seq)
 	frame := appendHeader(make([]byte, 0, maxHeader+len(env)+len(begin)+len(id)+len(end)),
 		websocket.TextMessage, len(env)-1+len(begin)+len(id)+len(end))
 	frame = append(frame, env[:len(env)-1]...)
@@ -70,7 +77,7 @@ func (f *framer) identify(r *journal.Record, env []byte) []byte {
 // event returns an envelope, which has no line breaks, as an event (WHATWG HTML §9.2.6).
 func (f *framer) event(r *journal.Record, env []byte) []byte {
 	const idField, dataField, end = "id: ", "\ndata: ", "\n\n"
-	id := f.position(r)
+	id := f.position(r.Seq)
 	event := make([]byte, 0, len(idField)+len(id)+len(dataField)+len(env)+len(end))
 	event = append(append(event, idField...), id...)
 	event = append(append(event, dataField...), env...)

@@ -15,8 +15,10 @@ const (
 	pageRecords = 512
 	// pageBytes is about how many bytes of data end a page.
 	pageBytes = 256 << 10
-	// keptPages is how many pages are kept for whoever comes next.
-	keptPages = 32
+	// keptBytes is about how many bytes of data are kept for whoever comes next, and keptTime how long after they were
+	// last of use to anybody.
+	keptBytes = 4 << 20
+	keptTime  = 10 * time.Second
 	// recallers is how many pages are fetched at the same time.
 	recallers = 4
 	// recallPause is how long a journal that cannot be reached is left alone.
@@ -27,6 +29,7 @@ const (
 type page struct {
 	from    uint64
 	records []*journal.Record
+	bytes   int // of data
 }
 
 // holds reports whether the page has a record.
@@ -43,6 +46,8 @@ type recaller struct {
 
 	mu     sync.Mutex
 	pages  []*page // the last used at the end
+	bytes  int     // of data in them
+	used   time.Time
 	wanted []*recall
 }
 
@@ -88,6 +93,7 @@ func (r *recaller) find(seq uint64) *page {
 		if p.holds(seq) {
 			copy(r.pages[i:], r.pages[i+1:])
 			r.pages[len(r.pages)-1] = p
+			r.used = time.Now()
 			return p
 		}
 	}
@@ -107,10 +113,32 @@ func (r *recaller) run(ctx context.Context) {
 				}
 				select {
 				case <-r.news:
+				case <-time.After(keptTime):
+					r.tidy()
 				case <-ctx.Done():
 				}
 			}
 		})
+	}
+}
+
+// tidy lets go of pages that are of no use to anybody any more.
+func (r *recaller) tidy() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if time.Since(r.used) > keptTime {
+		r.pages, r.bytes = nil, 0
+	}
+}
+
+// keep keeps a page, and lets go of those that were not used for the longest time. mu must be held.
+func (r *recaller) keep(p *page) {
+	r.pages = append(r.pages, p)
+	r.bytes += p.bytes
+	r.used = time.Now()
+	for len(r.pages) > 1 && r.bytes > keptBytes {
+		r.bytes -= r.pages[0].bytes
+		r.pages = append(r.pages[:0], r.pages[1:]...)
 	}
 }
 
@@ -152,10 +180,7 @@ func (r *recaller) serve(ctx context.Context, w *recall) {
 		}
 	}
 	if p != nil {
-		if len(r.pages) == keptPages {
-			r.pages = append(r.pages[:0], r.pages[1:]...)
-		}
-		r.pages = append(r.pages, p)
+		r.keep(p)
 	}
 	r.mu.Unlock()
 	byShard := make(map[*shard][]*subscriber)
@@ -163,15 +188,23 @@ func (r *recaller) serve(ctx context.Context, w *recall) {
 		byShard[sub.shard] = append(byShard[sub.shard], sub)
 	}
 	for s, subs := range byShard {
-		s.post(func() { s.recalled(subs, p) })
+		s.post(func() { s.recalled(subs, p, w.from, nextOf(err)) })
 	}
+}
+
+// nextOf returns what comes after a place that is lost, 0 where that is not known.
+func nextOf(err error) uint64 {
+	if lost := (*journal.LostError)(nil); errors.As(err, &lost) {
+		return lost.Next
+	}
+	return 0
 }
 
 // fetch reads a page from the journal. It has one record at least, unless the error says otherwise.
 func (r *recaller) fetch(ctx context.Context, from uint64) (*page, error) {
 	p := &page{from: from}
 	var buffer [16]*journal.Record
-	for bytes := 0; len(p.records) < pageRecords && bytes < pageBytes; {
+	for len(p.records) < pageRecords && p.bytes < pageBytes {
 		n, err := r.log.Recall(ctx, from+uint64(len(p.records)), buffer[:])
 		if len(p.records) > 0 && (err != nil || n == 0) {
 			break // what there is serves those who wait; whoever needs more asks again
@@ -183,7 +216,7 @@ func (r *recaller) fetch(ctx context.Context, from uint64) (*page, error) {
 			return nil, journal.ErrLost
 		}
 		for _, record := range buffer[:n] {
-			bytes += len(record.Data)
+			p.bytes += len(record.Data)
 		}
 		p.records = append(p.records, buffer[:n]...)
 	}
@@ -199,18 +232,30 @@ func (s *shard) recall(sub *subscriber) {
 	sub.recalling = true
 }
 
-// recalled goes on with subscribers that waited for a page, or ends those whose place is lost for good (nil).
-func (s *shard) recalled(subs []*subscriber, p *page) {
+// recalled goes on with subscribers that waited for a page. When there is none, the place of those at from is lost for
+// good: a client that resumes by itself is ended, and told when it comes back; a browser goes on with what comes next.
+func (s *shard) recalled(subs []*subscriber, p *page, from, next uint64) {
 	for _, sub := range subs {
 		sub.recalling = false
 		if sub.roster == nil || sub.ended {
 			continue
 		}
-		if p == nil {
-			sub.behind = false
-		} else {
+		switch {
+		case p != nil:
 			s.batches.recalled = p
+		case sub.next != from: // it waited for another's page
+		case next > from && sub.offset == 0 && sub.session != nil:
+			s.passOver(sub, next)
+		default:
+			sub.behind = false
 		}
 		s.flush(sub)
 	}
+}
+
+// passOver has a browser go on behind what it has lost.
+func (s *shard) passOver(sub *subscriber, next uint64) {
+	s.engine.metrics.lost.Add(float64(next - sub.next))
+	s.config.Logger.Warn("what a client missed is no longer held", "peer", sub.peer, "lost", next-sub.next)
+	sub.next = next
 }

@@ -299,7 +299,7 @@ func testSessionModel(t *testing.T, w wire) {
 		if connection > 0 {
 			conn, _ = p.connect(t, "")
 		}
-		limit := rand.IntN(2*total/cuts) + 1
+		limit, last := rand.IntN(2*total/cuts)+1, -1
 		if connection >= cuts {
 			limit = total
 		}
@@ -313,14 +313,14 @@ func testSessionModel(t *testing.T, w wire) {
 			if _, err := fmt.Sscanf(string(text), `{"type":"legacy","data":"%d`, &number); err != nil {
 				t.Fatalf("got %s: %v", text, err)
 			}
-			switch {
-			case number == next:
-				next++
-			case number < next && got < next: // only at the beginning, checked below by order
+			if last >= 0 && number != last+1 || number > next {
+				t.Fatalf("%d came after %d, %d was next", number, last, next)
+			}
+			if last = number; number < next {
 				repeats++
 				limit++
-			default:
-				t.Fatalf("%d came, %d was next", number, next)
+			} else {
+				next++
 			}
 		}
 		switch connection % 3 {
@@ -339,8 +339,73 @@ func testSessionModel(t *testing.T, w wire) {
 	t.Logf("%d repeats", repeats)
 }
 
-// TestAskedAtIntervals: with many connections the bridge asks each at most about once a second, however much flows.
-func TestAskedAtIntervals(t *testing.T) {
+// TestConfirmsAfterIdling: that a client is asked when there is nothing to confirm does not keep it from being asked later.
+func TestConfirmsAfterIdling(t *testing.T) {
+	s := serveSessions(t, wire{}, delivery.Config{PingInterval: 200 * time.Millisecond}, journal.MemoryConfig{})
+	p := s.page()
+	conn, _ := p.connect(t, "")
+	pinged := make(chan struct{}, 100)
+	answer := conn.PingHandler()
+	conn.SetPingHandler(func(data string) error {
+		pinged <- struct{}{}
+		return answer(data)
+	})
+	messages := make(chan string, 1000)
+	go func() {
+		defer close(messages)
+		for {
+			_, text, err := conn.ReadMessage()
+			if err != nil {
+				return
+			}
+			messages <- string(text)
+		}
+	}()
+	<-pinged // though there was nothing
+	for i := range 10 {
+		s.number(t, i, i)
+		if got := <-messages; got != envelopeOf("legacy", fmt.Sprint(i)) {
+			t.Fatalf("got %s", got)
+		}
+	}
+	// Within a ping interval, or this would show nothing.
+	await(t, "everything is confirmed", func() bool { return s.Unconfirmed() == 0 })
+	reset(conn)
+	await(t, "the connection has ended", func() bool { return s.Connections() == 0 })
+	s.number(t, 10, 10)
+	again, _ := p.connect(t, "")
+	expect(t, again, 10, 10)
+}
+
+// TestSessionFailedHandshakes: handshakes that come to nothing take nobody's place away.
+func TestSessionFailedHandshakes(t *testing.T) {
+	config := delivery.Config{Sessions: session.New(session.Config{Limit: 10})}
+	s := serveOn(t, wire{}, config, journal.MemoryConfig{})
+	p := s.page()
+	conn, _ := p.connect(t, "")
+	reset(conn)
+	await(t, "the connection has ended", func() bool { return s.Connections() == 0 })
+	s.number(t, 1, 2)
+	for range 20 {
+		request, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+s.addr+"/ws/", nil)
+		request.Header.Set("Connection", "Upgrade")
+		request.Header.Set("Upgrade", "websocket")
+		request.Header.Set("Origin", "http://localhost")
+		response, err := http.DefaultClient.Do(request) // without a key
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		if response.StatusCode != http.StatusBadRequest {
+			t.Fatalf("got %s", response.Status)
+		}
+	}
+	again, _ := p.connect(t, "")
+	expect(t, again, 1, 2)
+}
+
+// TestAskedOnce: a client that leaves a question open is not asked again with every notification.
+func TestAskedOnce(t *testing.T) {
 	s := serveSessions(t, wire{}, delivery.Config{}, journal.MemoryConfig{})
 	p := s.page()
 	conn, _ := p.connect(t, "")

@@ -180,6 +180,7 @@ func (s *shard) walk() {
 
 // tick sees to what is due at a time: pings, timeouts, and while draining the end.
 func (s *shard) tick() {
+	s.batches.recalled, s.batches.begun = nil, begun{}
 	s.askEvery = instant(askEvery(s.engine.Connections()))
 	now := s.now()
 	s.able.each(func(sub *subscriber) { s.checkTime(sub, now) })

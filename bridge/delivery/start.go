@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -22,8 +23,8 @@ type goneError struct {
 }
 
 func (e *goneError) Error() string {
-	return fmt.Sprintf("since: what follows %v is no longer held, so that something is lost; the earliest that is held is %v: connect with since=earliest for all that there is",
-		e.after, e.earliest)
+	return fmt.Sprintf("since: what follows %v is no longer held, so that something is lost; the earliest that is held is %v: connect with since=%v for all from there on",
+		e.after, e.earliest, journal.Position{Epoch: e.earliest.Epoch, Seq: e.earliest.Seq - 1})
 }
 
 // locate returns the cursor with which a client begins. The error is a *goneError, or says that the journal cannot be
@@ -46,8 +47,17 @@ func (e *Engine) locate(ctx context.Context, s *since) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
+	gone := func(earliest uint64) error {
+		return &goneError{after: s.after, earliest: journal.Position{Epoch: log.Epoch(), Seq: earliest}}
+	}
 	if _, next := log.Bounds(); s.after.Epoch != log.Epoch() || from < earliest || from > next {
-		return 0, &goneError{after: s.after, earliest: journal.Position{Epoch: log.Epoch(), Seq: earliest}}
+		return 0, gone(earliest)
+	}
+	// There may be a hole in what is stored.
+	if _, err := log.Recall(ctx, from, make([]*journal.Record, 1)); errors.Is(err, journal.ErrLost) {
+		return 0, gone(max(earliest, nextOf(err)))
+	} else if err != nil {
+		return 0, err
 	}
 	return from, nil
 }

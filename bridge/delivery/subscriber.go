@@ -32,12 +32,15 @@ type subscriber struct {
 	eof        bool        // the peer has ended its side
 	again      bool        // it is to be read from again
 	early      bool        // its socket was ready before the shard had taken it in
-	behind     bool        // it began further back than what is at hand, and has not caught up
+	behind     bool        // it began further back than what is at hand, and has not got that far
+	loose      bool        // it has got nothing, and may begin later than it was to if that is gone
 	recalling  bool        // what it needs next is being fetched
 	leaving    bool        // it gets nothing more, and is about to be ended
 	missed     uint8       // pings in a row since when nothing came
 
 	session *session.Session // set by the handshake; nil for none
+	told    string           // what it is told first, in an event of its own
+	unknown bool             // nobody has heard of its session yet
 	asked   uint64           // the cursor that the last ping carried, until the pong has come; 0 for none
 	sure    uint64           // the last cursor that came back: everything before it has reached the client
 	askedAt instant

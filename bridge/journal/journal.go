@@ -31,6 +31,18 @@ var (
 	ErrTermOver = errors.New("something before it may not have been stored")
 )
 
+// LostError is ErrLost where it is known what comes next.
+type LostError struct {
+	// Next is the sequence number of the first record that is stored after the one that was asked for.
+	Next uint64
+}
+
+// Error returns ErrLost's text.
+func (e *LostError) Error() string { return ErrLost.Error() }
+
+// Unwrap returns ErrLost.
+func (e *LostError) Unwrap() error { return ErrLost }
+
 // Journal is an ordered, bounded log.
 type Journal interface {
 	// Append gives e the next place in the order and returns without waiting for it to be stored, so that one
@@ -52,7 +64,7 @@ type Journal interface {
 	Notify(c chan<- struct{}) (stop func())
 	// Recall is Read for records that need not be at hand: it may take its time to fetch them from where they are
 	// stored. Records are consecutive; it may return fewer than there are, but not 0 before the head. The error is
-	// ErrLost when from is no longer stored either.
+	// ErrLost when from is no longer stored either, a *LostError where it is known what comes next.
 	Recall(ctx context.Context, from uint64, into []*Record) (int, error)
 	// Since returns the sequence number of the first record stored that was appended at t or later: the oldest one's
 	// for the zero time, the next entry's when there is none.

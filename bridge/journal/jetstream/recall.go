@@ -37,7 +37,7 @@ func (j *Journal) Recall(ctx context.Context, from uint64, into []*journal.Recor
 		case err == nil && into[0].Seq == from:
 			return n, nil
 		case err == nil:
-			return 0, journal.ErrLost
+			return 0, &journal.LostError{Next: into[0].Seq}
 		case !errors.Is(err, errNotThere):
 			return 0, fmt.Errorf("%w: fetch from the stream: %w", journal.ErrUnavailable, err)
 		}
