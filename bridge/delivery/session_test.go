@@ -339,44 +339,6 @@ func testSessionModel(t *testing.T, w wire) {
 	t.Logf("%d repeats", repeats)
 }
 
-// TestConfirmsAfterIdling: that a client is asked when there is nothing to confirm does not keep it from being asked later.
-func TestConfirmsAfterIdling(t *testing.T) {
-	s := serveSessions(t, wire{}, delivery.Config{PingInterval: 200 * time.Millisecond}, journal.MemoryConfig{})
-	p := s.page()
-	conn, _ := p.connect(t, "")
-	pinged := make(chan struct{}, 100)
-	answer := conn.PingHandler()
-	conn.SetPingHandler(func(data string) error {
-		pinged <- struct{}{}
-		return answer(data)
-	})
-	messages := make(chan string, 1000)
-	go func() {
-		defer close(messages)
-		for {
-			_, text, err := conn.ReadMessage()
-			if err != nil {
-				return
-			}
-			messages <- string(text)
-		}
-	}()
-	<-pinged // though there was nothing
-	for i := range 10 {
-		s.number(t, i, i)
-		if got := <-messages; got != envelopeOf("legacy", fmt.Sprint(i)) {
-			t.Fatalf("got %s", got)
-		}
-	}
-	// Within a ping interval, or this would show nothing.
-	await(t, "everything is confirmed", func() bool { return s.Unconfirmed() == 0 })
-	reset(conn)
-	await(t, "the connection has ended", func() bool { return s.Connections() == 0 })
-	s.number(t, 10, 10)
-	again, _ := p.connect(t, "")
-	expect(t, again, 10, 10)
-}
-
 // TestSessionFailedHandshakes: handshakes that come to nothing take nobody's place away.
 func TestSessionFailedHandshakes(t *testing.T) {
 	config := delivery.Config{Sessions: session.New(session.Config{Limit: 10})}
@@ -402,21 +364,4 @@ func TestSessionFailedHandshakes(t *testing.T) {
 	}
 	again, _ := p.connect(t, "")
 	expect(t, again, 1, 2)
-}
-
-// TestAskedOnce: a client that leaves a question open is not asked again with every notification.
-func TestAskedOnce(t *testing.T) {
-	s := serveSessions(t, wire{}, delivery.Config{}, journal.MemoryConfig{})
-	p := s.page()
-	conn, _ := p.connect(t, "")
-	asked := 0
-	conn.SetPingHandler(func(string) error { // and leaves the question open
-		asked++
-		return nil
-	})
-	s.number(t, 1, 1000)
-	expect(t, conn, 1, 1000)
-	if asked != 1 {
-		t.Errorf("a client that does not answer was asked %d times", asked)
-	}
 }
