@@ -183,6 +183,9 @@ func (r *Registry) Begin(c Claim) (s *Session, from uint64, resumed bool) {
 	}
 	s.slot = len(lives)
 	r.lives[s.page][s.owner] = append(lives, s)
+	if resumed {
+		s.sure.Store(from) // what was taken up is saved together with who took it up, also before that is started
+	}
 	if r.saver != nil {
 		r.saver.soon(s.page)
 	}
@@ -200,7 +203,12 @@ func (r *Registry) nextID() entryID {
 }
 
 // Start says with which cursor the connection begins.
-func (s *Session) Start(next uint64) { s.sure.Store(next) }
+func (s *Session) Start(next uint64) {
+	s.sure.Store(next)
+	if s.registry.saver != nil {
+		s.registry.saver.soon(s.page)
+	}
+}
 
 // Confirm says that everything before next has reached the client. Only one goroutine may do so at a time.
 func (s *Session) Confirm(next uint64) {
