@@ -2,17 +2,12 @@ package session
 
 import (
 	"container/list"
-	"hash/maphash"
-	"math"
+	"slices"
 	"time"
 )
 
-const (
-	// shadowTime is how long a cursor that was taken up can be taken up again.
-	shadowTime = 10 * time.Second
-	// perOwner is how many cursors are kept for one browser. Tabs beyond it share the earliest of theirs.
-	perOwner = 32
-)
+// perOwner is how many cursors are kept for one browser. Tabs beyond it share the earliest of theirs.
+const perOwner = 32
 
 // owner is whose a cursor is. The subject is a digest, 0 for nobody.
 type owner struct {
@@ -37,10 +32,10 @@ type entry struct {
 	live    bool // its connection is another bridge's, and may still stand
 	expires time.Time
 
+	page  int           // in which it is saved, if it was parked here
 	place *list.Element // in the order in which they were parked here; nil for those of other bridges
+	of    *page         // in which another bridge has it; nil for those parked here
 }
-
-func (e *entry) valid(now time.Time) bool { return now.Before(e.expires) }
 
 // kinship is by what a client without a cookie is known.
 type kinship struct{ kin, subject uint64 }
@@ -50,54 +45,62 @@ func (e *entry) kinship() kinship { return kinship{e.kin, e.owner.subject} }
 // shadow is where the last of a browser's cursors was, after that was taken up.
 //
 // Of two handshakes with one name, which is of the tab that was cut off, and which of a tab that was opened meanwhile?
-// Nobody can tell. So the second begins at the same place, as long as the first stands: a new tab gets some
-// notifications that it would not have asked for, and no other loses any. Other bridges do not know of it: to them it would
-// look no different from a browser whose bridge was killed, and that would get everything again.
+// Nobody can tell. So the second begins at the same place, as long as the first stands and the cursor would have been
+// kept: a new tab gets some notifications that it would not have asked for, and no other loses any. Other bridges are not
+// told: to them it would look no different from a browser whose bridge was killed, and that would get everything again.
 type shadow struct {
-	owner owner
 	seq   uint64
 	until time.Time
+	taken *entry // what was taken up
+	late  bool   // it was taken up before it was parked
 }
 
 // lot is where cursors are parked. It is not safe for concurrent use.
 type lot struct {
-	owners  map[owner][]*entry
-	kins    map[kinship][]*entry // of those that are fresh
-	ids     map[entryID]*entry
-	shadows map[owner]*shadow
-	fading  []*shadow                  // the first that was cast at the front
-	order   *list.List                 // of the entries parked here, the first at the front
-	pages   [pages]map[*entry]struct{} // the same by the page on which they are stored
-	seed    maphash.Seed               // of pageOf: which browsers share a page is not for clients to choose
+	parkTime time.Duration
+	owners   map[owner][]*entry
+	kins     map[kinship][]*entry // of those that are fresh
+	ids      map[entryID]*entry
+	gone     map[entryID]int     // those of other bridges that were taken up, and how many say so
+	shadows  map[owner][]*shadow // of those who took up and still stand
+	order    *list.List          // of the entries parked here, the first at the front
+	saved    [pages]map[*entry]struct{}
 }
 
-func newLot() lot {
+func newLot(parkTime time.Duration) lot {
 	l := lot{
-		owners:  make(map[owner][]*entry),
-		kins:    make(map[kinship][]*entry),
-		ids:     make(map[entryID]*entry),
-		shadows: make(map[owner]*shadow),
-		order:   list.New(),
-		seed:    maphash.MakeSeed(),
+		parkTime: parkTime,
+		owners:   make(map[owner][]*entry),
+		kins:     make(map[kinship][]*entry),
+		ids:      make(map[entryID]*entry),
+		gone:     make(map[entryID]int),
+		shadows:  make(map[owner][]*shadow),
+		order:    list.New(),
 	}
-	for i := range l.pages {
-		l.pages[i] = make(map[*entry]struct{})
+	for i := range l.saved {
+		l.saved[i] = make(map[*entry]struct{})
 	}
 	return l
 }
 
-// pageOf returns on which page a browser's cursors are stored.
-func (l *lot) pageOf(n Name) int { return int(maphash.Bytes(l.seed, n[:]) % pages) }
-
 // park adds an entry of this registry's own.
 func (l *lot) park(e *entry) {
-	if own := l.owners[e.owner]; len(own) >= perOwner {
-		latest := latestOf(own)
+	var latest *entry
+	parked := 0
+	for _, other := range l.owners[e.owner] {
+		if other.place == nil || other.page != e.page {
+			continue
+		}
+		if parked++; latest == nil || other.seq > latest.seq {
+			latest = other
+		}
+	}
+	if parked >= perOwner {
 		e.seq, e.written = min(e.seq, latest.seq), max(e.written, latest.written)
 		l.remove(latest)
 	}
 	e.place = l.order.PushBack(e)
-	l.pages[l.pageOf(e.owner.name)][e] = struct{}{}
+	l.saved[e.page][e] = struct{}{}
 	l.add(e)
 }
 
@@ -123,24 +126,22 @@ func (l *lot) remove(e *entry) {
 	if e.place != nil {
 		l.order.Remove(e.place)
 		e.place = nil
-		delete(l.pages[l.pageOf(e.owner.name)], e)
+		delete(l.saved[e.page], e)
 	}
 }
 
-func without[K comparable](m map[K][]*entry, key K, e *entry) {
-	entries := m[key]
-	for i, other := range entries {
-		if other == e {
-			entries[i] = entries[len(entries)-1]
-			entries[len(entries)-1] = nil
-			entries = entries[:len(entries)-1]
-			break
-		}
+// without takes one value out of a list in a map. The order in the list does not matter.
+func without[K, V comparable](m map[K][]V, key K, value V) {
+	values := m[key]
+	if i := slices.Index(values, value); i >= 0 {
+		values[i] = values[len(values)-1]
+		clear(values[len(values)-1:])
+		values = values[:len(values)-1]
 	}
-	if len(entries) == 0 {
+	if len(values) == 0 {
 		delete(m, key)
 	} else {
-		m[key] = entries
+		m[key] = values
 	}
 }
 
@@ -154,97 +155,136 @@ func (l *lot) first() *entry {
 
 func (l *lot) parked() int { return l.order.Len() }
 
-// take takes up a browser's cursor: the earliest of them, so that nothing is lost whichever tab this is. As many can be
-// taken up as were parked, and the earliest is there for the last of them too. taken is nil when it was a shadow.
-func (l *lot) take(s *Session, now time.Time) (taken *entry, from uint64, ok bool) {
-	from = math.MaxUint64
-	var valid []*entry
+// returned notes that one less says of an entry that it was taken up.
+func (l *lot) returned(id entryID) {
+	if l.gone[id]--; l.gone[id] <= 0 {
+		delete(l.gone, id)
+	}
+}
+
+func (l *lot) valid(e *entry, now time.Time) bool { return now.Before(e.expires) && l.gone[e.id] == 0 }
+
+// taking is what a handshake takes up.
+type taking struct {
+	ok      bool
+	from    uint64
+	written uint64   // up to where whoever comes back may have got it
+	taken   []*entry // what is used up by that; none for a shadow
+	longer  *entry   // stays longer for it; nil for none
+	parked  *entry   // takes the place of what is used up, when it is in another bridge's page
+}
+
+// begin has a handshake begin no later than at a cursor.
+func (t *taking) begin(at, written uint64) {
+	if !t.ok || at < t.from {
+		t.from = at
+	}
+	t.ok, t.written = true, max(t.written, written)
+}
+
+// take takes up a browser's cursor: the earliest of them, so that nothing is lost whichever tab this is. It is the latest
+// that is used up by that: the earliest stays until as many have come back as were cut off, and for as long as the last
+// of them may.
+func (l *lot) take(s *Session, now time.Time) (t taking) {
+	var latest *entry
 	for _, e := range l.owners[s.owner] {
-		if e.valid(now) {
-			valid = append(valid, e)
-			from, ok = min(from, e.seq), true
-		}
-	}
-	if cast := l.shadows[s.owner]; cast != nil && now.Before(cast.until) {
-		from, ok = min(from, cast.seq), true
-	}
-	if len(valid) == 0 {
-		return nil, from, ok
-	}
-	taken = l.useUp(valid)
-	if len(valid) == 1 {
-		l.cast(s, taken, from, now)
-	}
-	return taken, from, true
-}
-
-// useUp removes one of a browser's entries: it is the latest cursor that goes, and the earliest time. Which tab has come
-// back is not known, so that those to come must find the earliest cursors, and find them for as long as any of them has.
-func (l *lot) useUp(valid []*entry) *entry {
-	latest := latestOf(valid)
-	first := latest
-	for _, e := range valid {
-		if e.place == nil { // another bridge's, which only that can change
-			first = latest
-			break
-		}
-		if e.expires.Before(first.expires) {
-			first = e
-		}
-	}
-	first.seq, latest.seq = latest.seq, first.seq
-	first.written, latest.written = latest.written, first.written
-	l.remove(first)
-	return first
-}
-
-// takeKin takes up the cursor of the only client that is known by the same origin and user agent.
-func (l *lot) takeKin(s *Session, now time.Time) (taken *entry, from uint64, ok bool) {
-	for _, e := range l.kins[kinship{s.kin, s.owner.subject}] {
-		if !e.valid(now) {
+		if !l.valid(e, now) {
 			continue
 		}
-		if taken != nil {
-			return nil, 0, false
-		}
-		taken = e
-	}
-	if taken == nil {
-		return nil, 0, false
-	}
-	l.remove(taken)
-	l.cast(s, taken, taken.seq, now) // it may have been a browser's after all, which comes back with its cookie
-	return taken, taken.seq, true
-}
-
-// cast leaves the shadow of an entry that was taken up.
-func (l *lot) cast(taker *Session, taken *entry, from uint64, now time.Time) {
-	for len(l.fading) > 0 && now.After(l.fading[0].until) {
-		if faded := l.fading[0]; l.shadows[faded.owner] == faded {
-			delete(l.shadows, faded.owner)
-		}
-		l.fading = l.fading[1:]
-	}
-	cast := &shadow{owner: taken.owner, seq: from, until: now.Add(shadowTime)}
-	l.fading = append(l.fading, cast)
-	l.shadows[cast.owner] = cast
-	taker.shadow = cast
-}
-
-// leave removes the shadow that a session has cast, since it has ended: what it took up is parked with it, or done with.
-func (l *lot) leave(s *Session) {
-	if s.shadow != nil && l.shadows[s.shadow.owner] == s.shadow {
-		delete(l.shadows, s.shadow.owner)
-	}
-	s.shadow = nil
-}
-
-func latestOf(entries []*entry) *entry {
-	latest := entries[0]
-	for _, e := range entries[1:] {
-		if e.seq > latest.seq {
+		t.begin(e.seq, e.written)
+		if latest == nil || e.later(latest) {
 			latest = e
 		}
 	}
-	return latest
+	for _, c := range l.shadows[s.owner] {
+		if now.Before(c.until) {
+			t.begin(c.seq, c.taken.written)
+		}
+	}
+	if latest == nil {
+		return t
+	}
+	var lasting *entry // of those that stay: what is live may move on
+	for _, e := range l.owners[s.owner] {
+		if e != latest && !e.live && l.valid(e, now) && (lasting == nil || e.expires.After(lasting.expires)) {
+			lasting = e
+		}
+	}
+	l.remove(latest)
+	t.taken = append(t.taken, latest)
+	switch until := l.until(latest, now); {
+	case lasting == nil:
+		l.cast(s, latest, t.from, until)
+	case !lasting.expires.Before(until):
+	case lasting.place != nil:
+		lasting.expires, t.longer = until, lasting
+		l.order.MoveToBack(lasting.place)
+	default:
+		l.remove(lasting)
+		t.taken = append(t.taken, lasting)
+		t.parked = &entry{
+			owner: lasting.owner, seq: lasting.seq, written: lasting.written,
+			kin: lasting.kin, fresh: lasting.fresh, expires: until,
+		}
+	}
+	return t
+}
+
+// later reports whether an entry is to be used up before another: it is further on, or else surely that of a connection
+// that has ended.
+func (e *entry) later(other *entry) bool {
+	if e.seq != other.seq {
+		return e.seq > other.seq
+	}
+	return !e.live && other.live
+}
+
+// until returns for how long whoever an entry is of may come back.
+func (l *lot) until(e *entry, now time.Time) time.Time {
+	if latest := now.Add(l.parkTime); e.live && e.expires.After(latest) {
+		return latest // than that, nobody was cut off before now
+	}
+	return e.expires
+}
+
+// takeKin takes up the cursor of the only client that is known by the same origin and user agent.
+func (l *lot) takeKin(s *Session, now time.Time) (t taking) {
+	var only *entry
+	for _, e := range l.kins[kinship{s.kin, s.owner.subject}] {
+		if !l.valid(e, now) {
+			continue
+		}
+		if only != nil {
+			return taking{}
+		}
+		only = e
+	}
+	if only == nil {
+		return taking{}
+	}
+	if only.place != nil {
+		s.page = only.page // so that what was taken up goes and its taker comes with one write
+	}
+	t.begin(only.seq, only.written)
+	l.remove(only)
+	t.taken = append(t.taken, only)
+	// It may have been a browser's after all, which comes back with its cookie.
+	l.cast(s, only, t.from, l.until(only, now))
+	return t
+}
+
+// cast leaves the shadow of an entry that was taken up.
+func (l *lot) cast(taker *Session, taken *entry, from uint64, until time.Time) {
+	taker.shadow = &shadow{seq: from, until: until, taken: taken}
+	l.shadows[taken.owner] = append(l.shadows[taken.owner], taker.shadow)
+}
+
+// leave removes the shadow that a session has cast, since it has ended, and returns it; nil for none.
+func (l *lot) leave(s *Session) *shadow {
+	cast := s.shadow
+	if cast != nil {
+		without(l.shadows, cast.taken.owner, cast)
+		s.shadow = nil
+	}
+	return cast
 }

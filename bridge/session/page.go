@@ -7,21 +7,25 @@ import (
 	"time"
 )
 
-// pages is over how many pages a registry's cursors are spread, so that one change does not write them all, and no page
-// is too large: NATS carries 1 MiB by default, in which 20,000 cursors have room.
+// pages is over how many pages a registry's cursors are spread, so that one change does not write them all.
 const pages = 64
 
-// maxEntries is how many cursors a page has at the most. Names are the client's to choose, and may be the same for many.
-const maxEntries = 16_000
+// What is beyond these is not saved, so that no page is too large for NATS, which carries 1 MiB: perPage cursors take
+// 800,000 bytes at the most, takenPerPage of others 72,000.
+const (
+	perPage      = 10_000
+	takenPerPage = 4_000
+)
 
 // page is some of a registry's cursors, as they are stored:
 //
 //	format byte, instance, epoch, valid until      8 bytes each, the time in milliseconds since 1970
-//	number of cursors, each: name (16 bytes), subject and kin (8 bytes each), flags (1 byte),
-//	    serial, cursor, written beyond it, expiry in milliseconds (0 for a live one)
+//	number of cursors, each: name (16 bytes), flags (1 byte), subject and kin (8 bytes each, where flagged),
+//	    serial, cursor, written beyond it,
+//	    expiry in milliseconds, unless it is a live one
 //	number of cursors of others that were taken up, each: instance (8 bytes), serial
 //
-// Where no size is given, numbers are unsigned varints (encoding/binary).
+// Where no size is given, numbers are unsigned varints (encoding/binary), as short as can be.
 type page struct {
 	instance uint64
 	epoch    uint64
@@ -31,36 +35,58 @@ type page struct {
 }
 
 const (
-	format    = 1
-	flagFresh = 1 << 0
-	flagLive  = 1 << 1
+	format      = 1
+	flagFresh   = 1 << 0
+	flagLive    = 1 << 1
+	flagSubject = 1 << 2
+	flagKin     = 1 << 3
+	flags       = flagFresh | flagLive | flagSubject | flagKin
 )
 
 func (p *page) encode() []byte {
-	b := make([]byte, 0, 64+52*len(p.entries)+16*len(p.taken))
+	b := p.appendHead(nil, len(p.entries))
+	for _, e := range p.entries {
+		b = e.append(b)
+	}
+	return p.appendTaken(b)
+}
+
+// appendHead appends what comes before so many cursors.
+func (p *page) appendHead(b []byte, entries int) []byte {
 	b = append(b, format)
 	for _, n := range []uint64{p.instance, p.epoch, uint64(p.until.UnixMilli())} {
 		b = binary.BigEndian.AppendUint64(b, n)
 	}
-	b = binary.AppendUvarint(b, uint64(len(p.entries)))
-	for _, e := range p.entries {
-		b = append(b, e.owner.name[:]...)
-		b = binary.BigEndian.AppendUint64(b, e.owner.subject)
-		b = binary.BigEndian.AppendUint64(b, e.kin)
-		flags, expires := byte(0), uint64(0)
-		if e.fresh {
-			flags |= flagFresh
-		}
-		if e.live {
-			flags |= flagLive
-		} else {
-			expires = uint64(e.expires.UnixMilli())
-		}
-		b = append(b, flags)
-		for _, n := range []uint64{e.id.serial, e.seq, max(e.written, e.seq) - e.seq, expires} {
-			b = binary.AppendUvarint(b, n)
-		}
+	return binary.AppendUvarint(b, uint64(entries))
+}
+
+func (e *entry) append(b []byte) []byte {
+	b = append(b, e.owner.name[:]...)
+	at := len(b)
+	b = append(b, 0)
+	if e.fresh {
+		b[at] |= flagFresh
 	}
+	if e.owner.subject != 0 {
+		b[at] |= flagSubject
+		b = binary.BigEndian.AppendUint64(b, e.owner.subject)
+	}
+	if e.kin != 0 {
+		b[at] |= flagKin
+		b = binary.BigEndian.AppendUint64(b, e.kin)
+	}
+	b = binary.AppendUvarint(b, e.id.serial)
+	b = binary.AppendUvarint(b, e.seq)
+	b = binary.AppendUvarint(b, max(e.written, e.seq)-e.seq)
+	if e.live {
+		b[at] |= flagLive
+	} else {
+		b = binary.AppendUvarint(b, uint64(e.expires.UnixMilli()))
+	}
+	return b
+}
+
+func (p *page) appendTaken(b []byte) []byte {
 	b = binary.AppendUvarint(b, uint64(len(p.taken)))
 	for _, id := range p.taken {
 		b = binary.BigEndian.AppendUint64(b, id.instance)
@@ -78,28 +104,9 @@ func decodePage(b []byte) (*page, error) {
 		return nil, fmt.Errorf("format %d is not known", got[0])
 	}
 	p := &page{instance: d.fixed(), epoch: d.fixed(), until: d.time(d.fixed())}
-	const least = 16 + 8 + 8 + 1 + 4 // bytes of a cursor
+	const least = 16 + 1 + 3 // bytes of a cursor
 	for range d.count(least) {
-		e := new(entry)
-		copy(e.owner.name[:], d.bytes(len(e.owner.name)))
-		e.owner.subject, e.kin = d.fixed(), d.fixed()
-		flags := byte(0)
-		if got := d.bytes(1); got != nil {
-			flags = got[0]
-		}
-		e.fresh, e.live = flags&flagFresh != 0, flags&flagLive != 0
-		e.id = entryID{p.instance, d.varint()}
-		e.seq = d.varint()
-		beyond := d.varint()
-		e.written = e.seq + beyond
-		expires := d.varint()
-		if flags&^(flagFresh|flagLive) != 0 || e.live != (expires == 0) || e.written < e.seq {
-			d.failed = true
-		}
-		if e.expires = p.until; !e.live {
-			e.expires = d.time(expires)
-		}
-		p.entries = append(p.entries, e)
+		p.entries = append(p.entries, d.entry(p))
 	}
 	for range d.count(8 + 1) {
 		p.taken = append(p.taken, entryID{d.fixed(), d.varint()})
@@ -108,6 +115,34 @@ func decodePage(b []byte) (*page, error) {
 		return nil, errMalformed
 	}
 	return p, nil
+}
+
+// entry returns a cursor in a page.
+func (d *decoder) entry(p *page) *entry {
+	e := &entry{of: p, expires: p.until}
+	copy(e.owner.name[:], d.bytes(len(e.owner.name)))
+	has := byte(0)
+	if got := d.bytes(1); got != nil {
+		has = got[0]
+	}
+	e.fresh, e.live = has&flagFresh != 0, has&flagLive != 0
+	if has&flagSubject != 0 {
+		e.owner.subject = d.fixed()
+	}
+	if has&flagKin != 0 {
+		e.kin = d.fixed()
+	}
+	e.id = entryID{p.instance, d.varint()}
+	e.seq = d.varint()
+	e.written = e.seq + d.varint()
+	if !e.live {
+		e.expires = d.time(d.varint())
+	}
+	missing := has&flagSubject != 0 && e.owner.subject == 0 || has&flagKin != 0 && e.kin == 0
+	if has&^flags != 0 || missing || e.written < e.seq {
+		d.failed = true
+	}
+	return e
 }
 
 // decoder takes numbers off bytes. Once something is missing, all that follows is zero.
@@ -135,7 +170,7 @@ func (d *decoder) fixed() uint64 {
 
 func (d *decoder) varint() uint64 {
 	v, n := binary.Uvarint(d.rest)
-	if n <= 0 {
+	if n <= 0 || n > 1 && d.rest[n-1] == 0 { // none, too large, or longer than it need be
 		d.failed, d.rest = true, nil
 		return 0
 	}

@@ -3,12 +3,12 @@ package session
 import (
 	"context"
 	"fmt"
-	"strings"
+	"hash/maphash"
+	"math/rand/v2"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/rotki/notification-bridge/bridge/journal"
 )
 
 // Store keeps pages where they outlast the process and others can read them. It must be safe for concurrent use.
@@ -21,12 +21,10 @@ type Store interface {
 }
 
 const (
-	// hurryDelay is how long what is to be saved at once waits for more.
-	hurryDelay = 20 * time.Millisecond
+	// parkDelay is how long what was parked or taken up may wait for more, before it is saved.
+	parkDelay = 20 * time.Millisecond
 	// lastSave is how long the save at the end may take.
 	lastSave = 5 * time.Second
-	// saveTime is how long one save may take. What it does not get to is the next one's.
-	saveTime = 3 * time.Second
 	// rewatch is how long a store that cannot be followed is left alone.
 	rewatch = time.Second
 )
@@ -40,30 +38,40 @@ func TTLOf(parkTime time.Duration) time.Duration { return 2 * parkTime }
 type saver struct {
 	registry *Registry
 	instance uint64
+	prefix   string // of the keys of its pages
+	seed     maphash.Seed
 	read     chan struct{} // closed once everything in the store is known
-	hurry    chan struct{} // a page is to be saved at once
+	hurry    chan struct{} // something was parked or taken up
 	dirty    [pages]atomic.Bool
-	urgent   [pages]atomic.Bool // of the dirty ones
+	first    int           // the page with which the next save begins
+	took     time.Duration // the last save
 	failed   bool
+	strange  bool   // a page that cannot be read was told of
+	full     bool   // that a page has no room was told
+	cursors  []byte // of the page that is being encoded
 
 	// Guarded by the registry's mu.
 
-	mine   [pages]map[entryID]time.Time // cursors of others that were taken up here, and until when that matters
-	takers map[entryID]int              // on which of these pages they are: their taker's
-	others map[string]*page             // what others have stored, by key
-	theirs map[entryID]int              // cursors that others have taken up, and how many of their pages say so
+	lives    [pages]map[*Session]struct{}
+	standing map[uint64]*Session          // the same by their ids' serials
+	mine     [pages]map[entryID]time.Time // cursors of others that were taken up here, and until when that matters
+	others   map[string]*page             // what others have stored, by key
 }
 
 func newSaver(r *Registry) *saver {
 	s := &saver{
-		registry: r, instance: journal.NewEpoch(), read: make(chan struct{}), hurry: make(chan struct{}, 1),
-		takers: make(map[entryID]int), others: make(map[string]*page), theirs: make(map[entryID]int),
+		registry: r, instance: rand.Uint64(), seed: maphash.MakeSeed(),
+		read: make(chan struct{}), hurry: make(chan struct{}, 1),
+		standing: make(map[uint64]*Session), others: make(map[string]*page),
 	}
+	s.prefix = prefixOf(s.instance)
 	for i := range pages {
-		s.mine[i] = make(map[entryID]time.Time)
+		s.lives[i], s.mine[i] = make(map[*Session]struct{}), make(map[entryID]time.Time)
 	}
 	return s
 }
+
+func prefixOf(instance uint64) string { return fmt.Sprintf("%016x.", instance) }
 
 // touch notes that a page has changed.
 func (s *saver) touch(page int) {
@@ -72,32 +80,49 @@ func (s *saver) touch(page int) {
 	}
 }
 
-// soon sees to it that a page is saved at once: a connection has begun on it, or ended.
-func (s *saver) soon(page int) {
-	s.touch(page)
-	s.urgent[page].Store(true)
+// began notes a connection. The registry's mu must be held.
+func (s *saver) began(session *Session) {
+	s.lives[session.page][session] = struct{}{}
+	s.standing[session.id.serial] = session
+	s.touch(session.page)
+}
+
+// ended sees to it that a connection that has ended is soon known everywhere to have. The registry's mu must be held.
+func (s *saver) ended(session *Session) {
+	delete(s.lives[session.page], session)
+	delete(s.standing, session.id.serial)
+	s.touch(session.page)
+	s.hasten()
+}
+
+// hasten has what has changed saved soon.
+func (s *saver) hasten() {
 	select {
 	case s.hurry <- struct{}{}:
 	default:
 	}
 }
 
-// tookUp tells the others that an entry is taken, on the page of its taker: both are stored, or neither is.
-func (s *saver) tookUp(e *entry, taker *Session) {
-	s.touch(s.registry.lot.pageOf(e.owner.name))
-	if e.id.instance != s.instance {
-		s.mine[taker.page][e.id] = time.Now().Add(TTLOf(s.registry.config.ParkTime))
-		s.takers[e.id] = taker.page
-		s.touch(taker.page)
+// tookUp tells the others soon that an entry is taken, in the page of who took it. The registry's mu must be held.
+func (s *saver) tookUp(e *entry, page int) {
+	s.touch(page)
+	s.hasten()
+	if e.of == nil {
+		s.touch(e.page)
+	} else if _, known := s.mine[page][e.id]; !known {
+		s.mine[page][e.id] = time.Now().Add(TTLOf(s.registry.config.ParkTime))
+		s.registry.lot.gone[e.id]++
 	}
 }
 
-// giveBack has an entry of another bridge's be one that nobody here has taken up.
-func (s *saver) giveBack(id entryID) {
-	page := s.takers[id]
-	delete(s.takers, id)
-	delete(s.mine[page], id)
-	s.touch(page)
+// stillStands gives a connection another id, since another bridge takes it to have ended: a client came there that may be
+// the one that this was of, or another tab. mu must be held.
+func (s *saver) stillStands(session *Session) {
+	delete(s.standing, session.id.serial)
+	session.id = s.registry.nextID()
+	s.standing[session.id.serial] = session
+	s.touch(session.page)
+	s.hasten()
 }
 
 // run saves and follows until ctx is done, and saves a last time.
@@ -113,11 +138,11 @@ func (s *saver) run(ctx context.Context) error {
 	for {
 		select {
 		case <-save.C:
-			s.save(ctx, false)
+			_, _ = s.save(ctx)
 		case <-s.hurry:
 			select {
-			case <-time.After(hurryDelay):
-				s.save(ctx, true)
+			case <-time.After(s.delay()):
+				_, _ = s.save(ctx)
 			case <-ctx.Done():
 			}
 		case <-renew.C:
@@ -125,203 +150,143 @@ func (s *saver) run(ctx context.Context) error {
 		case <-ctx.Done():
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastSave)
 			defer cancel()
-			s.save(last, false)
-			return nil
+			for {
+				// A page that cannot be saved holds up no other, and a moment later perhaps can be.
+				if saved, err := s.save(last); err == nil || saved == 0 {
+					return nil
+				}
+			}
 		}
 	}
 }
 
-// renew has the pages written again that have live cursors, before they no longer count.
+// delay returns how long what was parked or taken up may wait for more: longer the more there is to save, so that saving takes a
+// fifth of the time at the most.
+func (s *saver) delay() time.Duration {
+	return max(parkDelay, min(4*s.took, s.registry.config.SaveInterval))
+}
+
+// renew has the pages written again in which there is something, before they no longer count.
 func (s *saver) renew() {
-	s.registry.mu.Lock()
-	defer s.registry.mu.Unlock()
-	for i, lives := range s.registry.lives {
-		if len(lives) > 0 {
+	r := s.registry
+	now := time.Now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i := range pages {
+		s.forget(i, now)
+		if len(s.lives[i]) > 0 || len(r.lot.saved[i]) > 0 || len(s.mine[i]) > 0 {
 			s.touch(i)
 		}
 	}
 }
 
-// save writes the pages that have changed, or only those that cannot wait.
-func (s *saver) save(ctx context.Context, urgent bool) {
-	var changed [pages]*page
-	some := false
-	until := time.Now().Add(TTLOf(s.registry.config.ParkTime))
-	for i := range pages {
-		if hurry := s.urgent[i].Swap(false); urgent && !hurry {
-			continue
-		}
-		if s.dirty[i].Swap(false) {
-			some = true
-			changed[i] = &page{instance: s.instance, epoch: s.registry.config.Epoch, until: until}
+// forget lets go of what was taken up so long ago that it no longer matters. The registry's mu must be held.
+func (s *saver) forget(i int, now time.Time) {
+	for id, until := range s.mine[i] {
+		if now.After(until) {
+			delete(s.mine[i], id)
+			s.registry.lot.returned(id)
 		}
 	}
-	if !some {
-		return
-	}
-	s.fill(&changed)
-	saving, cancel := context.WithTimeout(ctx, saveTime)
-	defer cancel()
-	var failed error
-	for i, p := range changed {
-		if p == nil {
-			continue
-		}
-		if err := s.registry.config.Store.Put(saving, fmt.Sprintf("%016x.%d", s.instance, i), p.encode()); err != nil {
-			s.dirty[i].Store(true)
-			failed = err
-		}
-	}
-	switch log := s.registry.config.Logger; {
-	case ctx.Err() != nil: // it ends, and the last save says how that went
-		return
-	case failed != nil && !s.failed:
-		log.Warn("sessions cannot be saved; until they can, browsers resume only where this bridge still runs", "err", failed)
-	case failed == nil && s.failed:
-		log.Info("sessions can be saved again")
-	}
-	s.failed = failed != nil
 }
 
-// fill puts into pages what there is to be stored in them.
-func (s *saver) fill(into *[pages]*page) {
+// save writes the pages that have changed, until one cannot be written: the next save then begins with those behind it. It
+// returns how many it has written.
+func (s *saver) save(ctx context.Context) (saved int, err error) {
+	start := time.Now()
+	defer func() { s.took = time.Since(start) }()
+	for n := range pages {
+		i := (s.first + n) % pages
+		if !s.dirty[i].Swap(false) {
+			continue
+		}
+		value, full := s.encode(i)
+		if full && !s.full {
+			s.full = true
+			s.registry.config.Logger.Warn(
+				"there are more sessions than can be saved; browsers beyond them resume only where this bridge still runs")
+		}
+		if err := s.registry.config.Store.Put(ctx, s.prefix+strconv.Itoa(i), value); err != nil {
+			s.dirty[i].Store(true)
+			s.first = (i + 1) % pages
+			s.fail(ctx, err)
+			return saved, err
+		}
+		saved++
+	}
+	if saved > 0 {
+		s.fail(ctx, nil)
+	}
+	return saved, nil
+}
+
+// fail notes how a save has gone, and says so when that has changed.
+func (s *saver) fail(ctx context.Context, err error) {
+	switch failed := err != nil; {
+	case ctx.Err() != nil: // it ends, and the last save says how that went
+		return
+	case failed && !s.failed:
+		s.registry.config.Logger.Warn("sessions cannot be saved; until they can, browsers resume only where this bridge still runs", "err", err)
+	case !failed && s.failed:
+		s.registry.config.Logger.Info("sessions can be saved again")
+	}
+	s.failed = err != nil
+}
+
+// encode returns what there is to be stored in a page, and whether there is more than it has room for.
+func (s *saver) encode(i int) (value []byte, full bool) {
 	r := s.registry
 	now := time.Now()
+	p := page{instance: s.instance, epoch: r.config.Epoch, until: now.Add(TTLOf(r.config.ParkTime))}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.expire(now)
-	for i, p := range into {
-		if p == nil {
-			continue
-		}
-		for e := range r.lot.pages[i] {
-			parked := *e // it may change when another is taken up
-			p.add(&parked)
-		}
-		for owner, lives := range r.lives[i] {
-			for _, session := range lives {
-				if sure := session.sure.Load(); sure > 0 { // else its handshake is not done
-					p.add(&entry{
-						owner: owner, id: session.id, seq: sure, written: sure, kin: session.kin, fresh: session.fresh, live: true,
-					})
-				}
-			}
-		}
-		for id, until := range s.mine[i] {
-			if now.After(until) {
-				s.giveBack(id)
-			} else {
-				p.taken = append(p.taken, id)
-			}
+	s.forget(i, now)
+	cursors, n := s.cursors[:0], 0
+	add := func(e *entry) {
+		if n++; n <= perPage {
+			cursors = e.append(cursors)
 		}
 	}
+	for e := range r.lot.saved[i] {
+		add(e)
+	}
+	for session := range s.lives[i] {
+		if sure := session.sure.Load(); sure > 0 && s.saves(session, sure) { // else its handshake is not done
+			e := session.entry(sure)
+			add(&e)
+		}
+	}
+	for id := range s.mine[i] {
+		p.taken = append(p.taken, id)
+	}
+	full = n > perPage || len(p.taken) > takenPerPage
+	p.taken = p.taken[:min(len(p.taken), takenPerPage)]
+	value = p.appendHead(make([]byte, 0, 64+len(cursors)+18*len(p.taken)), min(n, perPage))
+	value = p.appendTaken(append(value, cursors...))
+	s.cursors = cursors[:0]
+	return value, full
 }
 
-// add adds an entry, if there is room.
-func (p *page) add(e *entry) {
-	if len(p.entries) < maxEntries {
-		p.entries = append(p.entries, e)
+// saves reports whether a connection is one of those of its browser that are saved: beyond a number, the earliest of as
+// many as a browser may have.
+func (s *saver) saves(session *Session, sure uint64) bool {
+	lives := s.registry.lives[session.owner]
+	if len(lives) <= perOwner {
+		return true
 	}
+	lives = lives[:min(len(lives), maxLives)]
+	earlier, among := 0, false
+	for _, other := range lives {
+		among = among || other == session
+		if at := other.sure.Load(); at > 0 && (at < sure || at == sure && other.id.serial < session.id.serial) {
+			earlier++
+		}
+	}
+	return among && earlier < perOwner
 }
 
-// follow takes in what others store.
-func (s *saver) follow(ctx context.Context) {
-	failed := false
-	for ctx.Err() == nil {
-		err := s.registry.config.Store.Watch(ctx, s.changed)
-		if ctx.Err() != nil {
-			return
-		}
-		if !failed {
-			failed = true
-			s.registry.config.Logger.Warn("sessions of other bridges cannot be followed, retrying", "err", err)
-		}
-		select {
-		case <-time.After(rewatch):
-		case <-ctx.Done():
-		}
-	}
-}
-
-// changed takes in one page.
-func (s *saver) changed(key string, value []byte) {
-	if key == "" {
-		select {
-		case <-s.read:
-		default:
-			close(s.read)
-		}
-		return
-	}
-	if strings.HasPrefix(key, fmt.Sprintf("%016x.", s.instance)) {
-		return
-	}
-	p := new(page)
-	if value != nil {
-		var err error
-		if p, err = decodePage(value); err != nil {
-			s.registry.config.Logger.Error("a page of sessions cannot be read", "key", key, "err", err)
-			return
-		}
-	}
-	r := s.registry
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	s.replace(key, p, time.Now())
-}
-
-// replace puts a page of another bridge in the place of the one before. The registry's mu must be held.
-func (s *saver) replace(key string, p *page, now time.Time) {
-	r := s.registry
-	s.remove(key)
-	for key, p := range s.others { // those of bridges that are gone
-		if now.After(p.until) {
-			s.remove(key)
-		}
-	}
-	if p.epoch != r.config.Epoch || !now.Before(p.until) {
-		return
-	}
-	s.others[key] = p
-	for _, id := range p.taken {
-		s.theirs[id]++
-		if e := r.lot.ids[id]; e != nil {
-			r.drop(e)
-		}
-	}
-	for _, e := range p.entries {
-		if _, taken := s.takers[e.id]; taken && e.live {
-			// It still stands: it was another tab that began there, and this one may yet be lost.
-			s.giveBack(e.id)
-		}
-		if s.isTaken(e.id) {
-			continue
-		}
-		if r.lot.ids[e.id] == nil {
-			r.lot.add(e)
-		}
-	}
-}
-
-// isTaken reports whether an entry of another bridge was taken up, here or by yet another. The registry's mu must be held.
-func (s *saver) isTaken(id entryID) bool {
-	_, here := s.takers[id]
-	return here || s.theirs[id] > 0
-}
-
-// remove forgets a page of another bridge. The registry's mu must be held.
-func (s *saver) remove(key string) {
-	p := s.others[key]
-	if p == nil {
-		return
-	}
-	delete(s.others, key)
-	for _, e := range p.entries {
-		s.registry.lot.remove(e)
-	}
-	for _, id := range p.taken {
-		if s.theirs[id]--; s.theirs[id] == 0 {
-			delete(s.theirs, id)
-		}
-	}
+// entry returns a connection's live cursor, as it is stored.
+func (s *Session) entry(sure uint64) entry {
+	return entry{owner: s.owner, id: s.id, seq: sure, written: sure, kin: s.kin, fresh: s.fresh, live: true}
 }

@@ -1,372 +1,312 @@
-package session
+package session_test
 
 import (
-	"context"
-	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rotki/notification-bridge/bridge/session"
 )
 
-// shelf is a store of which the tests say when it works.
-type shelf struct {
-	mu       sync.Mutex
-	values   map[string][]byte
-	watchers []chan string
-	broken   bool
-	largest  int // bytes of a value; 0: as many as one likes
-	refused  map[string]int
-}
+func newClaim() session.Claim { return session.Claim{Name: session.NewName()} }
 
-func newShelf() *shelf { return &shelf{values: make(map[string][]byte), refused: make(map[string]int)} }
-
-func (s *shelf) Put(_ context.Context, key string, value []byte) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.broken || s.largest > 0 && len(value) > s.largest {
-		s.refused[key]++
-		return errors.New("it does not fit on the shelf")
-	}
-	s.values[key] = value
-	for _, w := range s.watchers {
-		w <- key
-	}
-	return nil
-}
-
-func (s *shelf) Watch(ctx context.Context, changed func(string, []byte)) error {
-	news := make(chan string, 10_000)
-	s.mu.Lock()
-	for key, value := range s.values {
-		changed(key, value)
-	}
-	s.watchers = append(s.watchers, news)
-	s.mu.Unlock()
-	changed("", nil)
-	for {
-		select {
-		case key := <-news:
-			s.mu.Lock()
-			value := s.values[key]
-			s.mu.Unlock()
-			changed(key, value)
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-// bridge is a registry at work.
-type bridge struct {
-	*Registry
-	metrics *prometheus.Registry
-	stop    func() // saves a last time
-	kill    func() // does not
-}
-
-// open runs a registry on a shelf, in a bubble of synctest.
-func open(t *testing.T, store *shelf) bridge {
-	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	b := bridge{metrics: prometheus.NewRegistry()}
-	b.Registry = New(Config{Store: store, Epoch: 1, Registerer: b.metrics})
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_ = b.Run(ctx)
-	}()
-	if err := b.Ready(ctx); err != nil {
-		t.Fatal(err)
-	}
-	b.stop = sync.OnceFunc(func() {
-		cancel()
-		<-done
-	})
-	b.kill = func() {
-		store.mu.Lock()
-		was := store.broken
-		store.broken = true
-		store.mu.Unlock()
-		b.stop()
-		store.mu.Lock()
-		store.broken = was
-		store.mu.Unlock()
-	}
-	t.Cleanup(b.stop)
-	return b
-}
-
-// begin begins a connection, which must begin at a cursor; 0 for none.
-func (b bridge) begin(t *testing.T, c Claim, want uint64) *Session {
-	t.Helper()
-	s, from, resumed := b.Begin(c)
-	if !resumed {
-		from = 0
-	}
-	if from != want {
-		t.Errorf("a connection begins at %d, want %d", from, want)
-	}
-	s.Start(max(from, 1))
-	return s
-}
-
-// settle lets saves and what follows from them take place.
-func settle() { time.Sleep(time.Second) }
-
-func TestKilled(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		store, c := newShelf(), Claim{Name: NewName()}
-		first := open(t, store)
-		first.begin(t, c, 0).Confirm(10)
-		settle()
-		first.kill()
-		second := open(t, store)
-		s := second.begin(t, c, 10)
-		s.Confirm(20)
-		s.Park(25)
-		s = second.begin(t, c, 20)
-		s.Confirm(30)
-		second.kill() // within the save interval
-		third := open(t, store)
-		s = third.begin(t, c, 10) // what was saved last
-		s.Close()
-		third.stop()
-	})
-}
-
-// TestKilledAgain: a browser goes on where it was, not where it had gone on before.
-func TestKilledAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		store, c := newShelf(), Claim{Name: NewName()}
-		first := open(t, store)
-		first.begin(t, c, 0).Confirm(10)
-		settle()
-		first.kill()
-		for i := range uint64(5) {
-			next := open(t, store)
-			s := next.begin(t, c, 10*(i+1))
-			s.Confirm(10 * (i + 2))
-			settle()
-			if i%2 == 0 {
-				next.kill()
-			} else {
-				s.Park(10 * (i + 2))
-				next.stop()
-			}
-		}
-	})
-}
-
-// TestKilledAtOnce: what was taken up is told together with who took it up.
-func TestKilledAtOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		store := newShelf()
-		first := open(t, store)
-		old := Claim{Name: NewName(), New: true, Kin: 7}
-		first.begin(t, old, 0).Park(10)
-		settle()
-		first.kill()
-		second := open(t, store)
-		second.begin(t, Claim{Name: NewName(), New: true, Kin: 7}, 1)
-		settle()
-		page := make(map[entryID]bool)
-		for i := range pages {
-			for id := range second.saver.mine[i] {
-				page[id] = len(second.lives[i]) == 1
-			}
-		}
-		if len(page) != 1 {
-			t.Errorf("%d were taken", len(page))
-		}
-		for id, together := range page {
-			if !together {
-				t.Errorf("%v is told apart from its taker", id)
-			}
-		}
-	})
-}
-
-func TestStopped(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		store, c := newShelf(), Claim{Name: NewName(), Subject: "alice"}
-		first := open(t, store)
-		s := first.begin(t, c, 0)
-		s.Confirm(10)
-		s.Park(10)
-		first.stop()
-		second := open(t, store)
-		second.begin(t, Claim{Name: c.Name, Subject: "bob"}, 0).Close()
-		second.begin(t, c, 10).Close()
-		second.begin(t, c, 0).Close()
-		second.stop()
-		third := open(t, store)
-		third.begin(t, c, 0)
-	})
-}
-
-// TestElsewhere: what is parked at one bridge is taken up at another, once.
+// TestElsewhere: a browser goes on at another bridge, after its own has ended in one way or another.
 func TestElsewhere(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		store, c := newShelf(), Claim{Name: NewName()}
-		one, two, three := open(t, store), open(t, store), open(t, store)
-		s := one.begin(t, c, 0)
-		s.Confirm(10)
-		s.Park(10)
-		settle()
-		next := two.begin(t, c, 10)
-		next.Confirm(20)
-		settle()
-		next.Park(20)
-		settle()
-		last := three.begin(t, c, 20)
-		last.Close()
-		settle()
-		for _, b := range []bridge{one, two, three} {
-			b.begin(t, c, 0).Close()
-		}
-	})
+	for name, end := range map[string]func(*bridge, *session.Session){
+		"cut off":          func(_ *bridge, s *session.Session) { s.Park(130); saved() },
+		"the bridge ended": func(b *bridge, s *session.Session) { s.Park(130); b.end() },
+		"killed":           func(b *bridge, _ *session.Session) { saved(); b.kill() },
+		"unnoticed":        func(*bridge, *session.Session) { saved() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			shared(t, func(t *testing.T, store *shelf, one, two *bridge) {
+				c := newClaim()
+				s := one.tab(t, c, 0)
+				s.Confirm(120)
+				end(one, s)
+				synctest.Wait()
+				two.tab(t, c, 120)
+			})
+		})
+	}
 }
 
-// TestStandsElsewhere: a tab that is opened at another bridge does not use up the place of the one that stands.
+// TestTakenOnce: what was taken up at one bridge is not there any more at another.
+func TestTakenOnce(t *testing.T) {
+	for name, end := range map[string]func(*bridge, *session.Session){
+		"cut off": func(_ *bridge, s *session.Session) { s.Park(130) },
+		"killed":  func(b *bridge, _ *session.Session) { saved(); b.kill() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			shared(t, func(t *testing.T, store *shelf, one, two *bridge) {
+				c := newClaim()
+				s := one.tab(t, c, 0)
+				s.Confirm(120)
+				end(one, s)
+				saved()
+				s = two.tab(t, c, 120)
+				s.Confirm(200)
+				saved()
+				s.Park(200)
+				saved()
+				three := run(t, session.Config{Store: store, Epoch: 7})
+				three.tab(t, c, 200)
+			})
+		})
+	}
+}
+
+// TestStandsElsewhere: a tab that is opened at another bridge does not use up the place of one that stands.
 func TestStandsElsewhere(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		store, c := newShelf(), Claim{Name: NewName()}
-		one, two := open(t, store), open(t, store)
-		first := one.begin(t, c, 0)
-		first.Confirm(10)
-		settle()
-		opened := two.begin(t, c, 10)
-		opened.Confirm(20)
-		settle()
-		first.Confirm(11)
-		time.Sleep(shadowTime)
+	shared(t, func(t *testing.T, store *shelf, one, two *bridge) {
+		c := newClaim()
+		one.tab(t, c, 0).Confirm(120)
+		saved()
+		opened := two.tab(t, c, 120)
+		opened.Confirm(200)
+		saved()
+		time.Sleep(2 * time.Minute)
 		one.kill()
-		settle()
-		two.begin(t, c, 11)
+		two.tab(t, c, 120)
 	})
 }
 
-// TestTabsExpire: whichever of two tabs comes back first, the other finds its place for as long as it has it.
-func TestTabsExpire(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r, c := New(Config{}), Claim{Name: NewName()}
-		a, _, _ := r.Begin(c)
-		a.Start(10)
-		b, _, _ := r.Begin(c)
-		b.Start(20)
-		a.Park(10)
-		time.Sleep(50 * time.Second)
-		b.Park(20)
-		time.Sleep(5 * time.Second)
-		a, from, _ := r.Begin(c)
-		a.Start(from)
-		a.Confirm(100)
-		if from != 10 {
-			t.Errorf("the first begins at %d", from)
-		}
-		time.Sleep(15 * time.Second)
-		if _, from, _ := r.Begin(c); from > 20 {
-			t.Errorf("the second, which was cut off at 20, begins at %d", from)
-		}
+// TestIdle: a connection on which nothing has come yet is known elsewhere, too.
+func TestIdle(t *testing.T) {
+	shared(t, func(t *testing.T, store *shelf, one, two *bridge) {
+		c := newClaim()
+		s, _, _ := one.Begin(c)
+		saved() // while its handshake goes on
+		s.Start(100)
+		saved()
+		one.kill()
+		two.tab(t, c, 100)
 	})
 }
 
+// TestOtherEpoch: what is of another journal does not count.
 func TestOtherEpoch(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		store, c := newShelf(), Claim{Name: NewName()}
-		first := open(t, store)
-		first.begin(t, c, 0).Park(10)
-		first.stop()
-		other := New(Config{Store: store, Epoch: 2})
-		for key, value := range store.values {
-			other.saver.changed(key, value)
-		}
-		if _, from, resumed := other.Begin(c); resumed {
-			t.Errorf("a place in another stream was taken up: %d", from)
-		}
+	shared(t, func(t *testing.T, store *shelf, one, two *bridge) {
+		c := newClaim()
+		one.tab(t, c, 0).Park(100)
+		saved()
+		three := run(t, session.Config{Store: store, Epoch: 8})
+		three.tab(t, c, 0)
+		two.tab(t, c, 100)
 	})
 }
 
-// TestExpiresElsewhere: the time to come back is the same at every bridge; of bridges that are gone nothing is kept.
+// TestExpiresElsewhere: a place is kept no longer at other bridges, and in a bridge that is killed for a while longer.
 func TestExpiresElsewhere(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		store, c := newShelf(), Claim{Name: NewName()}
-		first := open(t, store)
-		first.begin(t, c, 0).Park(10)
-		first.begin(t, Claim{Name: NewName()}, 0)
-		settle()
-		first.kill()
-		second := open(t, store)
+	shared(t, func(t *testing.T, store *shelf, one, two *bridge) {
+		parked, killed := newClaim(), newClaim()
+		one.tab(t, killed, 0)
+		one.tab(t, parked, 0).Park(100)
+		saved()
 		time.Sleep(58 * time.Second)
-		second.begin(t, c, 1).Close()
+		two.tab(t, parked, 100).Park(100)
+		saved()
+		time.Sleep(61 * time.Second)
+		two.tab(t, parked, 0)
+		one.kill()
+		time.Sleep(time.Minute)
+		two.tab(t, killed, 100)
+		time.Sleep(3 * time.Minute)
+		two.tab(t, killed, 100) // which is that of the one that stands
+		two.kill()
+		three := run(t, session.Config{Store: store, Epoch: 7})
+		time.Sleep(2 * time.Minute)
+		three.tab(t, killed, 0)
+	})
+}
+
+// TestStoreAway: when the store cannot be written to for minutes, it is said once, and everything is in it afterwards.
+func TestStoreAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log lines
+		store := newShelf()
+		one := run(t, session.Config{Store: store, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		standing, parked := newClaim(), newClaim()
+		one.tab(t, standing, 0).Confirm(110)
+		saved()
+		one.store.cut(always)
+		lost := one.tab(t, parked, 0)
 		time.Sleep(10 * time.Minute)
-		second.begin(t, Claim{Name: NewName()}, 0).Close()
-		third := open(t, store) // brings news
-		third.begin(t, Claim{Name: NewName()}, 0).Close()
-		settle()
-		second.mu.Lock()
-		defer second.mu.Unlock()
-		for key, p := range second.saver.others {
-			if p.instance == first.saver.instance {
-				t.Errorf("page %s of a bridge that is gone is kept", key)
-			}
+		lost.Park(100)
+		one.tab(t, parked, 100).Park(100) // goes on here
+		time.Sleep(10 * time.Second)
+		one.store.cut(nil)
+		saved()
+		saved()
+		two := run(t, session.Config{Store: store})
+		two.tab(t, standing, 110)
+		two.tab(t, parked, 100)
+		if got := log.String(); strings.Count(got, "cannot be saved;") != 1 || strings.Count(got, "can be saved again") != 1 {
+			t.Errorf("the log says:\n%s", got)
 		}
 	})
 }
 
-// TestStoreFails: what cannot be saved is saved later.
-func TestStoreFails(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		store, c := newShelf(), Claim{Name: NewName()}
-		first := open(t, store)
-		store.mu.Lock()
-		store.broken = true
-		store.mu.Unlock()
-		s := first.begin(t, c, 0)
-		s.Confirm(10)
-		s.Park(10)
-		settle()
-		store.mu.Lock()
-		store.broken = false
-		store.mu.Unlock()
-		settle()
-		second := open(t, store)
-		second.begin(t, c, 10)
-	})
+// TestRefusedPage: a page that the store refuses keeps no other from being saved, in the last save neither.
+func TestRefusedPage(t *testing.T) {
+	for name, end := range map[string]func(*bridge){"running": func(b *bridge) { saved(); saved(); b.kill() }, "ending": func(b *bridge) { b.end() }} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var log lines
+				store := newShelf()
+				one := run(t, session.Config{Store: store, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+				for range 1000 {
+					one.tab(t, newClaim(), 0)
+				}
+				one.store.cut(func(key string) bool { return strings.HasSuffix(key, ".7") || strings.HasSuffix(key, ".9") })
+				end(one)
+				if n := len(store.keys()); n != 62 {
+					t.Errorf("%d of 62 pages are saved", n)
+				}
+				if got := log.String(); strings.Count(got, "\n") > 1 {
+					t.Errorf("the log says:\n%s", got)
+				}
+			})
+		})
+	}
 }
 
-// TestFullPage: what clients make of their names harms nobody else.
-func TestFullPage(t *testing.T) {
+// TestChosenNames: a client that chooses its names does not choose its page, and one with very many connections does not
+// fill it.
+func TestChosenNames(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := newShelf()
-		store.largest = 1 << 20
-		b := open(t, store)
-		same := Claim{Name: NewName()}
-		for range maxEntries + 10_000 {
-			s, _, _ := b.Begin(same)
-			s.Start(1000)
+		one := run(t, session.Config{Store: store})
+		same := newClaim()
+		for i := range 2000 {
+			c := newClaim()
+			c.Name[0] = 0
+			one.tab(t, c, 0)
+			s, _, _ := one.Begin(same)
+			s.Start(uint64(1000 + i))
 		}
-		settle()
-		if len(store.refused) != 0 {
-			t.Errorf("pages were too large: %v", store.refused)
+		saved()
+		one.kill()
+		if n := len(store.keys()); n != 64 {
+			t.Errorf("%d pages", n)
+		}
+		for _, key := range store.keys() {
+			if size := len(store.page(key)); size > 4000 {
+				t.Errorf("%s has %d bytes", key, size)
+			}
+		}
+		two := run(t, session.Config{Store: store})
+		two.tab(t, same, 1000)
+	})
+}
+
+// TestKinIsTakenWhole: a client to which no cookie comes back, and that what it has taken up is gone, are saved with one
+// write: a bridge that is killed in between leaves the one or the other.
+func TestKinIsTakenWhole(t *testing.T) {
+	kin := func() session.Claim { return session.Claim{Name: session.NewName(), New: true, Kin: 7} }
+	for name, elsewhere := range map[string]bool{"here": false, "elsewhere": true} {
+		t.Run(name, func(t *testing.T) {
+			shared(t, func(t *testing.T, store *shelf, one, two *bridge) {
+				one.tab(t, kin(), 0).Park(100)
+				saved()
+				taker := one
+				if elsewhere {
+					taker = two
+				}
+				store.forget()
+				taker.tab(t, kin(), 100)
+				saved()
+				if n := len(store.written()); n != 1 && !elsewhere || n > 2 { // elsewhere, one drops what it had
+					t.Errorf("%d pages were written: %q", n, store.written())
+				}
+				one.kill()
+				two.kill()
+				three := run(t, session.Config{Store: store, Epoch: 7})
+				three.tab(t, kin(), 100)
+			})
+		})
+	}
+}
+
+// TestNotOurs: what is in the store and makes no sense changes nothing, and is said once.
+func TestNotOurs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log lines
+		store := newShelf()
+		one := run(t, session.Config{Store: store})
+		c := newClaim()
+		one.tab(t, c, 0).Park(100)
+		saved()
+		two := run(t, session.Config{Store: store, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		page := store.page(store.keys()[0])
+		for i := range 10 {
+			_ = store.Put(t.Context(), fmt.Sprint("x", i), []byte("x"))
+			_ = store.Put(t.Context(), fmt.Sprintf("000000000000000%d.0", i), page) // one bridge's in another's place
+			_ = store.Put(t.Context(), store.keys()[0]+".copy", page)
+		}
+		synctest.Wait()
+		two.tab(t, c, 100)
+		if n := strings.Count(log.String(), "\n"); n != 1 {
+			t.Errorf("it was said %d times", n)
+		}
+		one.end()
+	})
+}
+
+// TestDeleted: a page that is deleted is no longer known.
+func TestDeleted(t *testing.T) {
+	shared(t, func(t *testing.T, store *shelf, one, two *bridge) {
+		c := newClaim()
+		one.tab(t, c, 0).Park(100)
+		saved()
+		for _, key := range store.keys() {
+			_ = store.Put(t.Context(), key, nil)
+		}
+		synctest.Wait()
+		two.tab(t, c, 0)
+	})
+}
+
+// TestParkedElsewhere: what other bridges have does not count as parked here.
+func TestParkedElsewhere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, metrics := newShelf(), prometheus.NewRegistry()
+		one := run(t, session.Config{Store: store})
+		two := run(t, session.Config{Store: store, Limit: 1, Registerer: metrics})
+		claims := []session.Claim{newClaim(), newClaim(), newClaim()}
+		for _, c := range claims {
+			one.tab(t, c, 0).Park(100)
+		}
+		saved()
+		if n := value(t, metrics, "bridge_sessions_parked"); n != 0 {
+			t.Errorf("%v parked", n)
+		}
+		for _, c := range claims {
+			two.tab(t, c, 100)
 		}
 	})
 }
 
-func BenchmarkSave(b *testing.B) {
-	r := New(Config{Store: newShelf()})
-	sessions := make([]*Session, 10_000)
-	for i := range sessions {
-		sessions[i], _, _ = r.Begin(Claim{Name: NewName()})
-		sessions[i].Start(1000)
-	}
-	for i := 0; b.Loop(); i++ {
-		for _, s := range sessions {
-			s.Confirm(uint64(1001 + i))
-		}
-		r.saver.save(b.Context(), false)
-	}
+// lines is a log.
+type lines struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }

@@ -6,11 +6,34 @@
 // a bounded number; nothing else is kept. The next handshake with the name takes it up.
 //
 // Nothing may be lost by that, and repeats are to be rare. Where it cannot be known which of several tabs comes back, the
-// earliest of the cursors decides. So a client comes by repeats when it is cut off for the second time within the park time
-// after a bridge was late to notice the first. What it had not confirmed when a process was killed, and what it confirmed
-// after the last save, comes twice too. What can be lost: a connection that is killed with its bridge within the 20 ms or so
-// before its first save is not known; and a tab that was cut off misses something when another of the same browser is opened
-// before it is back, at another bridge than the one to which it comes back.
+// earliest of the cursors decides.
+//
+// # What is lost all the same
+//
+// Which of a browser's tabs a handshake is of cannot be known. One that is opened, or comes to a bridge that does not
+// know yet that its connection was lost, while another tab is cut off counts as that one; so does one that was opened up
+// to half a second before the other's end was noticed, if that has confirmed nothing since, or at another bridge just
+// before the other's was killed, which had no time left to say that the connection stood. The other still begins where
+// it was, as long as its cursor would have been kept, except
+//   - once a tab that was taken for it is cut off itself, which is then taken to be the one;
+//   - at another bridge than that of the tab that was taken for it;
+//   - if tabs came to two bridges within the fraction of a second that these take to tell each other.
+//
+// A tab whose place was used up like that counts as opened when it comes back. Besides, with a Store, what a tab has
+// missed is lost
+//   - at another bridge, and after a kill, if its connection was new and had lasted less than Config.SaveInterval and the
+//     time that a save takes, or if neither bridge could reach the store;
+//   - if clocks differ: what a bridge has parked is kept elsewhere for as much less as the other's clock is ahead.
+//
+// A browser has at most 32 cursors; tabs beyond that share the earliest. Of what is saved, a page of 1/64th holds 10,000.
+//
+// # What comes twice
+//
+// What was not confirmed; after a kill, what was confirmed after the last save. Where a tab is opened, or comes back
+// unnoticed, and stands, what has come to the others since may come again to the next that is cut off, for up to
+// Config.ParkTime. A connection that stands at one bridge while its client has come back to another keeps its place until
+// the first notices. Where another bridge had a live cursor that was further on, the earlier one stays for as long as it
+// would have.
 //
 // # Concurrency
 //
@@ -19,6 +42,7 @@ package session
 
 import (
 	"context"
+	"hash/maphash"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -39,7 +63,7 @@ type Config struct {
 	// another bridge; none by default.
 	Store Store
 	// SaveInterval is how far apart saves are that note what clients have confirmed; 0.5 s by default. That a connection
-	// begins or ends is saved sooner.
+	// begins or ends is saved sooner, unless there is much to save.
 	SaveInterval time.Duration
 	// Logger gets a line when the store fails; none by default.
 	Logger *slog.Logger
@@ -66,10 +90,6 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// maxLives is at how many connections with its name a handshake looks. A browser has no more, and others must not make it
-// slow.
-const maxLives = 256
-
 // Claim is what a handshake says of who it is.
 type Claim struct {
 	// Name is the cookie's, or a new one.
@@ -90,17 +110,22 @@ type Registry struct {
 
 	mu     sync.Mutex
 	lot    lot
-	lives  [pages]map[owner][]*Session // this registry's connections, by the page on which their cursors are stored
+	lives  map[owner][]*Session // of this registry
 	serial uint64
 }
+
+// maxLives is at how many connections with its name a handshake looks, and with how many they are saved. A browser has no
+// more, and others must not make it slow.
+const maxLives = 256
+
+// lateTime is how late the end of a connection may be noticed for it to count as noticed before the handshake that came
+// in between.
+const lateTime = 500 * time.Millisecond
 
 // New returns a registry without sessions.
 func New(config Config) *Registry {
 	config = config.withDefaults()
-	r := &Registry{config: config, lot: newLot()}
-	for i := range r.lives {
-		r.lives[i] = make(map[owner][]*Session)
-	}
+	r := &Registry{config: config, lot: newLot(config.ParkTime), lives: make(map[owner][]*Session)}
 	r.metrics = newMetrics(config.Registerer, r)
 	if config.Store != nil {
 		r.saver = newSaver(r)
@@ -140,12 +165,18 @@ type Session struct {
 	owner    owner
 	kin      uint64
 	fresh    bool
-	id       entryID // of its live cursor, as other bridges know it
+	page     int // in which it is saved
+	began    time.Time
 	sure     atomic.Uint64
 
-	page   int
-	slot   int     // in the registry's list of its owner's
-	shadow *shadow // that it has cast; nil for none
+	// Guarded by the registry's mu.
+
+	id     entryID // of its live cursor, as other bridges know it
+	shadow *shadow // that it casts; nil for none
+	free   bool    // it has taken nothing up
+	ended  bool
+	next   *Session // the latest that began while this one stood; nil for none
+	then   uint64   // where this one was when that began
 }
 
 // Begin returns the session of a connection, and the cursor with which to begin if there is one to take up. Either Park
@@ -154,42 +185,77 @@ type Session struct {
 // Where another connection with the same name stands, it may be that of another tab; or the client may have lost it, and
 // nobody has noticed here. So what that has not confirmed comes, too.
 func (r *Registry) Begin(c Claim) (s *Session, from uint64, resumed bool) {
-	s = &Session{registry: r, owner: owner{name: c.Name, subject: subjectOf(c.Subject)}, kin: c.Kin, fresh: c.New}
 	now := time.Now()
+	s = &Session{
+		registry: r, owner: owner{name: c.Name, subject: subjectOf(c.Subject)}, kin: c.Kin, fresh: c.New,
+		page: r.pageOf(c.Name), began: now,
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.expire(now)
-	s.id, s.page = r.nextID(), r.lot.pageOf(c.Name)
+	s.id = r.nextID()
 	by := byCookie
-	taken, from, resumed := r.lot.take(s, now)
-	if !resumed && c.New && c.Kin != 0 {
+	t := r.lot.take(s, now)
+	if !t.ok && c.New && c.Kin != 0 {
 		by = byOrigin
-		taken, from, resumed = r.lot.takeKin(s, now)
+		t = r.lot.takeKin(s, now)
 	}
-	if resumed {
+	if t.ok {
 		r.metrics.resumed[by].Inc()
 	}
-	if taken != nil {
-		r.metrics.repeats.Add(float64(max(taken.written, from) - from))
-		if r.saver != nil {
-			r.saver.tookUp(taken, s)
-		}
-	}
-	lives := r.lives[s.page][s.owner]
+	s.free = len(t.taken) == 0
+	r.use(s, &t)
+	lives := r.lives[s.owner]
 	for _, other := range lives[max(0, len(lives)-maxLives):] {
-		if sure := other.sure.Load(); sure > 0 && (!resumed || sure < from) {
-			from, resumed = sure, true
+		if sure := other.sure.Load(); sure > 0 {
+			t.begin(sure, 0)
+			other.next, other.then = s, sure
 		}
 	}
-	s.slot = len(lives)
-	r.lives[s.page][s.owner] = append(lives, s)
-	if resumed {
-		s.sure.Store(from) // what was taken up is saved together with who took it up, also before that is started
+	if t.ok {
+		s.sure.Store(t.from) // so that it is known elsewhere at once with what it has taken up
+		r.metrics.repeats.Add(float64(max(t.written, t.from) - t.from))
 	}
+	r.lives[s.owner] = append(lives, s)
 	if r.saver != nil {
-		r.saver.soon(s.page)
+		r.saver.began(s)
 	}
-	return s, from, resumed
+	return s, t.from, t.ok
+}
+
+// use parks and saves what comes of a taking. mu must be held.
+func (r *Registry) use(s *Session, t *taking) {
+	for _, e := range t.taken {
+		r.tookUp(e, s.page)
+	}
+	if t.longer != nil {
+		r.touch(t.longer.page)
+	}
+	if t.parked != nil {
+		t.parked.id, t.parked.page = r.nextID(), s.page
+		r.lot.park(t.parked)
+	}
+}
+
+func (r *Registry) tookUp(e *entry, page int) {
+	if r.saver != nil {
+		r.saver.tookUp(e, page)
+	}
+}
+
+// touch notes that a page has changed.
+func (r *Registry) touch(page int) {
+	if r.saver != nil {
+		r.saver.touch(page)
+	}
+}
+
+// pageOf returns in which page a browser's cursors are saved. Its name is its own choice, and must not be that of a page.
+func (r *Registry) pageOf(n Name) int {
+	if r.saver == nil {
+		return 0
+	}
+	return int(maphash.Comparable(r.saver.seed, n) % pages)
 }
 
 // nextID returns an id that no cursor of this registry has. mu must be held.
@@ -205,8 +271,9 @@ func (r *Registry) nextID() entryID {
 // Start says with which cursor the connection begins.
 func (s *Session) Start(next uint64) {
 	s.sure.Store(next)
-	if s.registry.saver != nil {
-		s.registry.saver.soon(s.page)
+	if saver := s.registry.saver; saver != nil {
+		saver.touch(s.page)
+		saver.hasten()
 	}
 }
 
@@ -218,7 +285,7 @@ func (s *Session) Confirm(next uint64) {
 
 // Park keeps the cursor for whoever comes back: the connection has ended, and not by the client's own close. written is
 // the cursor up to which the client was written to; what lies between may come twice. A session that was never started
-// is parked where it is said to be written to.
+// is parked where it is said to be written to, or where it has taken up.
 func (s *Session) Park(written uint64) {
 	r := s.registry
 	s.sure.CompareAndSwap(0, written)
@@ -226,47 +293,69 @@ func (s *Session) Park(written uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.expire(now)
-	r.end(s)
-	r.lot.park(&entry{
-		owner: s.owner, id: r.nextID(), seq: s.sure.Load(), written: written,
-		kin: s.kin, fresh: s.fresh, expires: now.Add(r.config.ParkTime),
-	})
+	next := s.next // which end forgets
+	cast := r.end(s)
+	if cast != nil && cast.late && now.Sub(s.began) <= lateTime {
+		r.restore(cast, s.page, now) // both have come and gone in a moment, and may as well be two tabs
+	}
+	e := &entry{
+		owner: s.owner, id: r.nextID(), seq: s.sure.Load(), written: max(written, s.sure.Load()),
+		kin: s.kin, fresh: s.fresh, expires: now.Add(r.config.ParkTime), page: s.page,
+	}
+	if next != nil && next.free && !next.ended && next.page == s.page &&
+		e.seq == s.then && now.Sub(next.began) <= lateTime {
+		// Its end was noticed late: the client had come back already.
+		next.free = false
+		r.lot.cast(next, e, e.seq, e.expires)
+		next.shadow.late = true
+		r.metrics.repeats.Add(float64(e.written - e.seq))
+		return
+	}
+	r.park(e)
+}
+
+// park keeps an entry, and has room for it. mu must be held.
+func (r *Registry) park(e *entry) {
+	r.lot.park(e)
+	r.touch(e.page)
 	if r.lot.parked() > r.config.Limit {
 		r.metrics.expired.Inc()
 		r.drop(r.lot.first())
 	}
 }
 
-// Close keeps nothing: the client has ended the connection.
+// Close keeps nothing of this connection: the client has ended it. What it took up is kept, for as long as it would have
+// been, if nobody else has come back: it may have been another tab's.
 func (s *Session) Close() {
 	r := s.registry
+	now := time.Now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.end(s)
-}
-
-// end forgets a connection. mu must be held.
-func (r *Registry) end(s *Session) {
-	r.lot.leave(s)
-	lives := r.lives[s.page][s.owner]
-	last := len(lives) - 1
-	lives[s.slot], lives[last].slot = lives[last], s.slot
-	lives[last] = nil
-	if last == 0 {
-		delete(r.lives[s.page], s.owner)
-	} else {
-		r.lives[s.page][s.owner] = lives[:last]
-	}
-	if r.saver != nil {
-		r.saver.soon(s.page)
+	r.expire(now)
+	if cast := r.end(s); cast != nil {
+		r.restore(cast, s.page, now)
 	}
 }
 
-// touch notes that a page has changed.
-func (r *Registry) touch(page int) {
-	if r.saver != nil {
-		r.saver.touch(page)
+// restore parks again what was taken up, for as long as it would have been. mu must be held.
+func (r *Registry) restore(cast *shadow, page int, now time.Time) {
+	if !now.Before(cast.until) {
+		return
 	}
+	r.park(&entry{
+		owner: cast.taken.owner, id: r.nextID(), seq: cast.seq, written: cast.taken.written,
+		kin: cast.taken.kin, fresh: cast.taken.fresh, expires: cast.until, page: page,
+	})
+}
+
+// end forgets a connection, and returns the shadow that it cast; nil for none. mu must be held.
+func (r *Registry) end(s *Session) *shadow {
+	s.ended, s.next = true, nil
+	without(r.lives, s.owner, s)
+	if r.saver != nil {
+		r.saver.ended(s)
+	}
+	return r.lot.leave(s)
 }
 
 // expire drops what was parked too long ago. mu must be held.
@@ -279,7 +368,7 @@ func (r *Registry) expire(now time.Time) {
 
 func (r *Registry) drop(e *entry) {
 	r.lot.remove(e)
-	r.touch(r.lot.pageOf(e.owner.name))
+	r.touch(e.page)
 }
 
 // parked returns how many cursors of this registry's connections are parked.

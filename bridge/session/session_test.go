@@ -82,8 +82,8 @@ func TestParked(t *testing.T) {
 	s = b.connect(120)
 	s.Confirm(140)
 	s.Park(140)
-	b.connect(140).Close()
-	b.connect(0)
+	b.connect(140).Park(140)
+	b.connect(140)
 }
 
 // TestNeverStarted: a handshake that came to nothing leaves what it took up.
@@ -126,19 +126,97 @@ func TestShadow(t *testing.T) {
 		b.connect(0).Park(100)
 		opened := b.connect(100)
 		opened.Confirm(120)
+		time.Sleep(59 * time.Second)
 		back := b.connect(100)
 		back.Confirm(120)
-		time.Sleep(11 * time.Second)
-		later := b.connect(120)
-		later.Confirm(120)
+		time.Sleep(time.Second)
+		b.connect(120).Confirm(120) // nobody can come back any more
 		// Once its taker is cut off itself, its own place counts.
-		opened.Close()
-		back.Close()
-		later.Park(120)
+		opened.Park(120)
 		again := b.connect(120)
 		again.Confirm(130)
+		back.Confirm(130)
 		again.Park(130)
-		b.connect(130)
+		b.connect(120) // that of the third
+	})
+}
+
+// TestClosedTaker: what a tab took up that is closed may have been another's.
+func TestClosedTaker(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBrowser(t, session.Config{})
+		b.connect(0).Park(100)
+		time.Sleep(30 * time.Second)
+		opened := b.connect(100)
+		opened.Confirm(150)
+		opened.Close()
+		time.Sleep(29 * time.Second)
+		back := b.connect(100)
+		back.Confirm(150)
+		time.Sleep(time.Second)
+		back.Close()
+		b.connect(0)
+	})
+}
+
+// TestExpiryOfTheOther: when one of two tabs is back, the other's place is kept as long as its own would have been.
+func TestExpiryOfTheOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBrowser(t, session.Config{})
+		one, two := b.connect(0), b.connect(100)
+		two.Confirm(120)
+		one.Confirm(110)
+		one.Park(110)
+		time.Sleep(50 * time.Second)
+		two.Park(120)
+		time.Sleep(5 * time.Second)
+		one = b.connect(110)
+		one.Confirm(200)
+		time.Sleep(54 * time.Second)
+		b.connect(110).Confirm(200)
+		time.Sleep(time.Second)
+		b.connect(200)
+	})
+}
+
+// TestNoticedLate: where a client has come back before the end of its connection was noticed, it has taken up the place,
+// unless that was too long before, or the connection was in use since.
+func TestNoticedLate(t *testing.T) {
+	for name, tc := range map[string]struct {
+		late time.Duration
+		used bool
+		want uint64
+	}{
+		"soon":     {500 * time.Millisecond, false, 500},
+		"too late": {501 * time.Millisecond, false, 100},
+		"in use":   {100 * time.Millisecond, true, 101},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBrowser(t, session.Config{})
+				lost := b.connect(0)
+				back := b.connect(100)
+				if tc.used {
+					lost.Confirm(101)
+				}
+				time.Sleep(tc.late)
+				lost.Park(110)
+				back.Confirm(500)
+				time.Sleep(3 * time.Second)
+				back.Park(500)
+				b.connect(tc.want)
+			})
+		})
+	}
+	t.Run("one place for one", func(t *testing.T) {
+		b := newBrowser(t, session.Config{})
+		one, two := b.connect(0), b.connect(100)
+		back := b.connect(100)
+		one.Park(100)
+		two.Park(100)
+		back.Confirm(500)
+		back.Park(500)
+		b.connect(100)
 	})
 }
 
