@@ -78,13 +78,13 @@ fuzz: ## Run every fuzz target for FUZZ_TIME
 
 # What bench.json holds is what the table is made of. BENCH takes further flags: make bench BENCH='--only storm,idle'.
 .PHONY: bench
-bench: build ## Measure the bridge beside servers that do no more than they must (Linux, ten minutes)
+bench: build ## Measure the bridge beside servers that do no more than they must (Linux, twenty minutes)
 	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/bench
 	bin/bench run --bridge bin/rotki-bridge --json bin/bench.json $(BENCH)
 
 # What is lost when things are killed at random moments; a few kills of each kind are part of `make test`.
 .PHONY: kill
-kill: ## Kill bridges and NATS servers 100 times each, and cut off a browser 50 times (half an hour)
+kill: ## Kill bridges and NATS servers 100 times each, and cut off a browser 50 times (ten minutes)
 	go test -v -count=1 -timeout 60m -run 'TestKilled(Bridge|Replicas)' ./cmd/rotki-bridge -kills 100
 	go test -v -count=1 -timeout 30m -run TestBrowserCut ./bridge -cuts 50
 

@@ -53,9 +53,6 @@ const (
 	draining
 )
 
-// sessionsTimeout is how long a start waits for sessions from before.
-const sessionsTimeout = 5 * time.Second
-
 // New opens the journal and the listeners of a bridge, whose addresses are known from then on; Run serves them. The error
 // says which setting is wrong, which address cannot be listened on, or what is the matter with the journal's stream.
 func New(config Config) (*Bridge, error) { return Open(context.Background(), config) }
@@ -237,26 +234,6 @@ func (b *Bridge) Run(ctx context.Context) error {
 	serving.Wait()
 	b.upstream.CloseIdleConnections()
 	return err
-}
-
-// runSessions follows and saves sessions until end is called, which waits for the last save.
-func (b *Bridge) runSessions() (end func()) {
-	if b.sessions == nil {
-		return func() {}
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	var running sync.WaitGroup
-	running.Go(func() { _ = b.sessions.Run(ctx) })
-	// Whoever comes back before others' sessions are known would miss what it missed.
-	waiting, stopWaiting := context.WithTimeout(ctx, sessionsTimeout)
-	defer stopWaiting()
-	if err := b.sessions.Ready(waiting); err != nil {
-		b.config.Logger.Warn("sessions from before cannot be read yet", "err", err)
-	}
-	return sync.OnceFunc(func() {
-		cancel()
-		running.Wait()
-	})
 }
 
 // drain stops in the order in which notifications flow.

@@ -72,7 +72,7 @@ func TestBrowserCut(t *testing.T) {
 	for i := range *cuts {
 		before := page.State()
 		page.Await("messages flow", fmt.Sprintf("page.messages.length > %d && socket.readyState === 1", before.Messages+rate/2))
-		time.Sleep(rand.N(200 * time.Millisecond)) // the random moment
+		time.Sleep(rand.N(200 * time.Millisecond)) // nothing is waited for: the moment is to be random
 		closes = len(page.State().Closes)
 		kind := kinds[i%len(kinds)]
 		kind.cut()
@@ -165,20 +165,13 @@ func (p *program) start() {
 	if err := p.command.Start(); err != nil {
 		p.t.Fatal(err)
 	}
-	deadline := time.Now().Add(time.Minute)
-	for {
+	await(p.t, "the bridge is ready", func() bool {
 		response, err := http.Get("http://" + p.admin + "/readyz")
 		if err == nil {
 			_ = response.Body.Close()
-			if response.StatusCode == http.StatusOK {
-				return
-			}
 		}
-		if time.Now().After(deadline) {
-			p.t.Fatalf("the bridge does not become ready: %v", err)
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
+		return err == nil && response.StatusCode == http.StatusOK
+	})
 }
 
 // stop sends the process a signal and waits for it to end.

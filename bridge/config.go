@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/rotki/notification-bridge/bridge/journal"
+	"github.com/rotki/notification-bridge/bridge/session"
 )
 
 // Default addresses. All are loopback: nobody else can reach the bridge unless its operator says so.
@@ -24,9 +25,6 @@ const (
 
 // DefaultDrainTimeout is how long a bridge takes to stop at the most.
 const DefaultDrainTimeout = 10 * time.Second
-
-// DefaultSessionTime is how long a browser may take to come back.
-const DefaultSessionTime = time.Minute
 
 // DefaultMaxMessageBytes is how large a publish request may be.
 const DefaultMaxMessageBytes = 1 << 20
@@ -100,7 +98,7 @@ func (c Config) withDefaults() Config {
 		c.DrainTimeout = DefaultDrainTimeout
 	}
 	if c.SessionTime == 0 {
-		c.SessionTime = DefaultSessionTime
+		c.SessionTime = session.DefaultParkTime
 	}
 	if c.MaxMessageBytes == 0 {
 		c.MaxMessageBytes = DefaultMaxMessageBytes

@@ -241,22 +241,3 @@ func registerStream(registerer prometheus.Registerer, j *jetstream.Journal) {
 		}, func() float64 { return float64(j.FailureCount(failure)) }))
 	}
 }
-
-// openSessions returns the registry of sessions, nil when they are switched off.
-func (c Config) openSessions(ctx context.Context, j keeper, registerer prometheus.Registerer) (*session.Registry, error) {
-	if c.NoSessions {
-		return nil, nil
-	}
-	store, err := j.Sessions(ctx, session.TTLOf(c.SessionTime))
-	if err != nil {
-		return nil, err
-	}
-	return session.New(session.Config{
-		ParkTime:   c.SessionTime,
-		Limit:      c.SessionLimit,
-		Epoch:      j.Epoch(),
-		Store:      store,
-		Logger:     c.Logger,
-		Registerer: registerer,
-	}), nil
-}

@@ -3,8 +3,8 @@
 //
 // Both connect when there is something to do and reconnect by themselves. A Publisher keeps what was not
 // acknowledged and sends it again under the same id, which the bridge recognises within its dedup window (2 minutes
-// by default; a bridge without a durable journal forgets it when it restarts). A Subscriber gets what is published
-// while it is connected.
+// by default; a bridge without a durable journal forgets it when it restarts). A Subscriber goes on
+// where it was, and so gets what was published while it was not connected, as long as the bridge has it.
 //
 // # Concurrency
 //

@@ -74,7 +74,9 @@ func (e *Engine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	if !e.join(w, s, from) {
+	if !e.join(s, from) {
+		w.Header().Set("Retry-After", "2")
+		e.refuseHandshake(w, handshakeDraining, http.StatusServiceUnavailable, "the bridge is shutting down; connect again in a moment")
 		return
 	}
 	if s.form&identified != 0 {
@@ -110,11 +112,14 @@ func (e *Engine) begin(w http.ResponseWriter, r *http.Request, lastID string) (s
 		return nil, 0, false
 	}
 	if err != nil {
+		if lastID != "" {
+			e.config.Logger.Warn("a client cannot resume now", "err", err)
+			e.hangUp(handshakeFailed)
+		}
 		e.refuseUnavailable(w, err)
 		return nil, 0, false
 	}
-	s = &subscriber{filter: newFilter(p.types), form: p.form, closeCodes: p.closeCodes}
-	s.told = told
+	s = &subscriber{filter: newFilter(p.types), form: p.form, closeCodes: p.closeCodes, told: told}
 	if p.since != nil {
 		s.form |= identified
 		s.loose = p.since.earliest || p.since.age > 0
@@ -152,12 +157,10 @@ func (e *Engine) resume(w http.ResponseWriter, r *http.Request, s *subscriber, a
 	return from, true
 }
 
-// join counts the subscriber in, or has refused it.
-func (e *Engine) join(w http.ResponseWriter, s *subscriber, from uint64) bool {
+// join counts the subscriber in, unless the engine is going away.
+func (e *Engine) join(s *subscriber, from uint64) bool {
 	if !e.admit(s, from) {
 		s.abandon(from)
-		w.Header().Set("Retry-After", "2")
-		e.refuseHandshake(w, handshakeDraining, http.StatusServiceUnavailable, "the bridge is shutting down; connect again in a moment")
 		return false
 	}
 	s.sure = s.next

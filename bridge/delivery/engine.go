@@ -208,13 +208,6 @@ func (e *Engine) Drain(ctx context.Context, spread time.Duration) {
 	}
 }
 
-// refuses reports whether the engine takes no more handshakes.
-func (e *Engine) refuses() bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.refuse
-}
-
 // Count returns how many of the connections at this moment a notification is for. One that is counted has joined:
 // it gets whatever is appended to the journal from now on.
 func (e *Engine) Count(typ string, recipients []string) int {

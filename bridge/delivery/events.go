@@ -34,13 +34,16 @@ func (e *Engine) serveEvents(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.form = s.form&stringData | eventLines
-	if e.refuses() {
-		panic(http.ErrAbortHandler) // after any answer but 200 an EventSource never comes back
-	}
-	if !e.join(w, s, from) {
-		return
+	if !e.join(s, from) {
+		e.hangUp(handshakeDraining)
 	}
 	e.conclude(s, e.stream(s, w, r))
+}
+
+// hangUp ends a request without an answer, and does not return: after any answer but 200 an EventSource never comes back.
+func (e *Engine) hangUp(result handshakeResult) {
+	e.metrics.handshakes[result].Inc()
+	panic(http.ErrAbortHandler)
 }
 
 // stream answers the request and makes the connection ready for the shard.

@@ -142,6 +142,20 @@ func TestEventsEnd(t *testing.T) {
 	await(t, "it is gone", func() bool { return s.Connections() == 0 })
 }
 
+// TestEventsWhileDraining: an EventSource would not come back after an answer that refuses it.
+func TestEventsWhileDraining(t *testing.T) {
+	s := serve(t, delivery.Config{}, journal.MemoryConfig{})
+	s.Drain(t.Context(), 0)
+	response, err := http.Get("http://" + s.addr + "/events")
+	if err == nil {
+		_ = response.Body.Close()
+		t.Errorf("got %s", response.Status)
+	}
+	if n := s.metric(t, "bridge_handshakes_total", "draining"); n != 1 && n != 2 { // a client may try twice
+		t.Errorf("%v handshakes were refused", n)
+	}
+}
+
 func TestEventsRefused(t *testing.T) {
 	s := serve(t, delivery.Config{}, journal.MemoryConfig{})
 	response, err := http.Post("http://"+s.addr+"/events", "text/plain", strings.NewReader("x"))

@@ -282,16 +282,16 @@ func testSessionModel(t *testing.T, w wire) {
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	published := make(chan struct{})
+	ahead := make(chan struct{}, 100) // has those that are published and not received, so that all connections get some
 	go func() {
 		defer close(published)
 		for i := range total {
-			s.publish(t, "legacy", fmt.Sprintf(`"%d %s"`, i, strings.Repeat("x", rand.IntN(300))))
-			if ctx.Err() != nil {
+			select {
+			case ahead <- struct{}{}:
+			case <-ctx.Done():
 				return
 			}
-			if i%10 == 0 {
-				time.Sleep(time.Millisecond) // spreads them over the connections
-			}
+			s.publish(t, "legacy", fmt.Sprintf(`"%d %s"`, i, strings.Repeat("x", rand.IntN(300))))
 		}
 	}()
 	next, repeats := 0, 0
@@ -321,6 +321,7 @@ func testSessionModel(t *testing.T, w wire) {
 				limit++
 			} else {
 				next++
+				<-ahead
 			}
 		}
 		switch connection % 3 {

@@ -160,8 +160,8 @@ func (s *saver) run(ctx context.Context) error {
 	}
 }
 
-// delay returns how long what was parked or taken up may wait for more: longer the more there is to save, so that saving takes a
-// fifth of the time at the most.
+// delay returns how long what was parked or taken up may wait for more: longer the more there is to save, so that saving
+// takes a fifth of the time at the most.
 func (s *saver) delay() time.Duration {
 	return max(parkDelay, min(4*s.took, s.registry.config.SaveInterval))
 }
@@ -190,8 +190,8 @@ func (s *saver) forget(i int, now time.Time) {
 	}
 }
 
-// save writes the pages that have changed, until one cannot be written: the next save then begins with those behind it. It
-// returns how many it has written.
+// save writes the pages that have changed, until one cannot be written: the next save then begins with those behind it.
+// It returns how many it has written.
 func (s *saver) save(ctx context.Context) (saved int, err error) {
 	start := time.Now()
 	defer func() { s.took = time.Since(start) }()

@@ -51,6 +51,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
+// DefaultParkTime is how long a cursor is kept by default.
+const DefaultParkTime = time.Minute
+
 // Config says how to keep sessions. Its zero value keeps them in memory.
 type Config struct {
 	// ParkTime is how long a cursor is kept; 1 minute by default.
@@ -73,7 +76,7 @@ type Config struct {
 
 func (c Config) withDefaults() Config {
 	if c.ParkTime == 0 {
-		c.ParkTime = time.Minute
+		c.ParkTime = DefaultParkTime
 	}
 	if c.Limit == 0 {
 		c.Limit = 1 << 16

@@ -39,7 +39,7 @@ func TestKilledReplicas(t *testing.T) {
 	leaders := 0
 	for kill := range *kills {
 		run.awaitProgress()
-		time.Sleep(rand.N(300 * time.Millisecond)) // the random moment
+		time.Sleep(rand.N(300 * time.Millisecond)) // nothing is waited for: the moment is to be random
 		if kill%2 == 0 {
 			i := rand.N(len(bridges))
 			bridges[i].kill()

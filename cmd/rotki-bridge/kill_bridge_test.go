@@ -30,7 +30,7 @@ func TestKilledBridge(t *testing.T) {
 	run := stream(t, bridge.grpc, bridge.websocket)
 	for kill := range *kills {
 		run.awaitProgress()
-		time.Sleep(rand.N(300 * time.Millisecond)) // the random moment
+		time.Sleep(rand.N(300 * time.Millisecond)) // nothing is waited for: the moment is to be random
 		bridge.kill()
 		bridge = startProcess(t, flags...)
 		if (kill+1)%10 == 0 {

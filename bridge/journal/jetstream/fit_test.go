@@ -224,17 +224,8 @@ func awaitHead(t testing.TB, j *jetstream.Journal, head uint64) {
 // awaitReady waits until Ready says something, or nothing if that is empty.
 func awaitReady(t testing.TB, j *jetstream.Journal, says string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	for {
+	await(t, "ready says "+says, func() bool {
 		err := j.Ready()
-		if says == "" && err == nil || says != "" && err != nil && strings.Contains(err.Error(), says) {
-			return
-		}
-		select {
-		case <-time.After(10 * time.Millisecond):
-		case <-ctx.Done():
-			t.Fatalf("ready says %v, not %q", err, says)
-		}
-	}
+		return says == "" && err == nil || says != "" && err != nil && strings.Contains(err.Error(), says)
+	})
 }

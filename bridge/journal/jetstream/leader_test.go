@@ -85,7 +85,7 @@ func publishUntil(t *testing.T, j *jetstream.Journal, typ string, stop *atomic.B
 			break
 		}
 		fails++
-		time.Sleep(20 * time.Millisecond) // as a client would
+		awaitReady(t, j, "")
 	}
 	t.Logf("publisher %s: %d acknowledged, began anew %d times", typ, acknowledged, fails)
 	return acknowledged
@@ -261,11 +261,7 @@ func (c *cluster) leader(t testing.TB, stream string) int {
 
 func (c *cluster) awaitLeader(t testing.TB, stream string) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); c.leader(t, stream) < 0; time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("the stream has no leader")
-		}
-	}
+	await(t, "the stream has a leader", func() bool { return c.leader(t, stream) >= 0 })
 }
 
 // kill ends a server and starts it again.

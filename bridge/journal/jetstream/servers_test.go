@@ -54,6 +54,21 @@ func embedded(t testing.TB, config jetstream.ServerConfig) *jetstream.Server {
 	return s
 }
 
+// await returns once the condition holds.
+func await(t testing.TB, what string, condition func() bool) {
+	t.Helper()
+	deadline := time.After(30 * time.Second)
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for !condition() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("it did not come to this: %s", what)
+		}
+	}
+}
+
 func logger(t testing.TB) *slog.Logger { return loggerTo(t.Output()) }
 
 func loggerTo(w io.Writer) *slog.Logger {
