@@ -215,6 +215,13 @@ export enum Reason {
    * @generated from enum value: REASON_TOO_LARGE = 5;
    */
   TOO_LARGE = 5,
+
+  /**
+   * The publisher's credential does not allow this notification type, or these recipients.
+   *
+   * @generated from enum value: REASON_NOT_ALLOWED = 6;
+   */
+  NOT_ALLOWED = 6,
 }
 
 /**
@@ -235,8 +242,13 @@ export declare const NotificationService: GenService<{
    * A notification that cannot be put on the wire is answered with Rejected, and the stream goes on. The stream
    * itself ends only with one of these statuses:
    *   OK                  the publisher closed its side, and all that it had sent was answered;
-   *   RESOURCE_EXHAUSTED  a request was larger than the bridge's gRPC server takes in at all (16 MiB by default);
-   *                       leave it out, and send whatever else was not answered again under the same id;
+   *   UNAUTHENTICATED     the credential is missing or was refused, or is no longer valid: get another one;
+   *   PERMISSION_DENIED   the credential is in order, but not for publishing;
+   *   RESOURCE_EXHAUSTED  with a google.rpc.RetryInfo among its details: the publisher is faster than it may be, or
+   *                       has too many streams; what was not answered was not accepted, so open a new stream after
+   *                       the time that it says, and send it again under the same id;
+   *   RESOURCE_EXHAUSTED  without: a request was larger than the bridge's gRPC server takes in at all (16 MiB by
+   *                       default); leave it out, and send whatever else was not answered again under the same id;
    *   UNAVAILABLE         the bridge shuts down, or its journal cannot be reached: what was not answered was not
    *                       accepted, so open a new stream and send it again under the same id.
    *

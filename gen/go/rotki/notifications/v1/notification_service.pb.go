@@ -39,6 +39,8 @@ const (
 	Reason_REASON_INVALID_FIELD Reason = 4
 	// The request is larger than the bridge takes.
 	Reason_REASON_TOO_LARGE Reason = 5
+	// The publisher's credential does not allow this notification type, or these recipients.
+	Reason_REASON_NOT_ALLOWED Reason = 6
 )
 
 // Enum value maps for Reason.
@@ -50,6 +52,7 @@ var (
 		3: "REASON_UNKNOWN_TO_CONTRACT",
 		4: "REASON_INVALID_FIELD",
 		5: "REASON_TOO_LARGE",
+		6: "REASON_NOT_ALLOWED",
 	}
 	Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED":         0,
@@ -58,6 +61,7 @@ var (
 		"REASON_UNKNOWN_TO_CONTRACT": 3,
 		"REASON_INVALID_FIELD":       4,
 		"REASON_TOO_LARGE":           5,
+		"REASON_NOT_ALLOWED":         6,
 	}
 )
 
@@ -409,14 +413,15 @@ const file_rotki_notifications_v1_notification_service_proto_rawDesc = "" +
 	"\bRejected\x126\n" +
 	"\x06reason\x18\x01 \x01(\x0e2\x1e.rotki.notifications.v1.ReasonR\x06reason\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x14\n" +
-	"\x05field\x18\x03 \x01(\tR\x05field*\xa2\x01\n" +
+	"\x05field\x18\x03 \x01(\tR\x05field*\xba\x01\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10REASON_MALFORMED\x10\x01\x12\x1a\n" +
 	"\x16REASON_PAYLOAD_MISSING\x10\x02\x12\x1e\n" +
 	"\x1aREASON_UNKNOWN_TO_CONTRACT\x10\x03\x12\x18\n" +
 	"\x14REASON_INVALID_FIELD\x10\x04\x12\x14\n" +
-	"\x10REASON_TOO_LARGE\x10\x052u\n" +
+	"\x10REASON_TOO_LARGE\x10\x05\x12\x16\n" +
+	"\x12REASON_NOT_ALLOWED\x10\x062u\n" +
 	"\x13NotificationService\x12^\n" +
 	"\aPublish\x12&.rotki.notifications.v1.PublishRequest\x1a'.rotki.notifications.v1.PublishResponse(\x010\x01BTZRgithub.com/rotki/notification-bridge/gen/go/rotki/notifications/v1;notificationsv1b\x06proto3"
 

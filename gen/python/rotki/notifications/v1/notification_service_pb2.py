@@ -14,7 +14,7 @@ _sym_db = _symbol_database.Default()
 from rotki.notifications.v1 import notification_pb2 as rotki_dot_notifications_dot_v1_dot_notification__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n1rotki/notifications/v1/notification_service.proto\x12\x16rotki.notifications.v1\x1a)rotki/notifications/v1/notification.proto\"\x8a\x01\n\x0ePublishRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12H\n\x0cnotification\x18\x02 \x01(\x0b\x32$.rotki.notifications.v1.NotificationR\x0cnotification\x12\x1e\n\nrecipients\x18\x03 \x03(\tR\nrecipients\"\xab\x01\n\x0fPublishResponse\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12>\n\x08\x61\x63\x63\x65pted\x18\x02 \x01(\x0b\x32 .rotki.notifications.v1.AcceptedH\x00R\x08\x61\x63\x63\x65pted\x12>\n\x08rejected\x18\x03 \x01(\x0b\x32 .rotki.notifications.v1.RejectedH\x00R\x08rejectedB\x08\n\x06result\"f\n\x08\x41\x63\x63\x65pted\x12\x1a\n\x08position\x18\x01 \x01(\tR\x08position\x12 \n\x0bsubscribers\x18\x02 \x01(\rR\x0bsubscribers\x12\x1c\n\tduplicate\x18\x03 \x01(\x08R\tduplicate\"r\n\x08Rejected\x12\x36\n\x06reason\x18\x01 \x01(\x0e\x32\x1e.rotki.notifications.v1.ReasonR\x06reason\x12\x18\n\x07message\x18\x02 \x01(\tR\x07message\x12\x14\n\x05\x66ield\x18\x03 \x01(\tR\x05\x66ield*\xa2\x01\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x14\n\x10REASON_MALFORMED\x10\x01\x12\x1a\n\x16REASON_PAYLOAD_MISSING\x10\x02\x12\x1e\n\x1aREASON_UNKNOWN_TO_CONTRACT\x10\x03\x12\x18\n\x14REASON_INVALID_FIELD\x10\x04\x12\x14\n\x10REASON_TOO_LARGE\x10\x05\x32u\n\x13NotificationService\x12^\n\x07Publish\x12&.rotki.notifications.v1.PublishRequest\x1a\'.rotki.notifications.v1.PublishResponse(\x01\x30\x01\x42TZRgithub.com/rotki/notification-bridge/gen/go/rotki/notifications/v1;notificationsv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n1rotki/notifications/v1/notification_service.proto\x12\x16rotki.notifications.v1\x1a)rotki/notifications/v1/notification.proto\"\x8a\x01\n\x0ePublishRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12H\n\x0cnotification\x18\x02 \x01(\x0b\x32$.rotki.notifications.v1.NotificationR\x0cnotification\x12\x1e\n\nrecipients\x18\x03 \x03(\tR\nrecipients\"\xab\x01\n\x0fPublishResponse\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12>\n\x08\x61\x63\x63\x65pted\x18\x02 \x01(\x0b\x32 .rotki.notifications.v1.AcceptedH\x00R\x08\x61\x63\x63\x65pted\x12>\n\x08rejected\x18\x03 \x01(\x0b\x32 .rotki.notifications.v1.RejectedH\x00R\x08rejectedB\x08\n\x06result\"f\n\x08\x41\x63\x63\x65pted\x12\x1a\n\x08position\x18\x01 \x01(\tR\x08position\x12 \n\x0bsubscribers\x18\x02 \x01(\rR\x0bsubscribers\x12\x1c\n\tduplicate\x18\x03 \x01(\x08R\tduplicate\"r\n\x08Rejected\x12\x36\n\x06reason\x18\x01 \x01(\x0e\x32\x1e.rotki.notifications.v1.ReasonR\x06reason\x12\x18\n\x07message\x18\x02 \x01(\tR\x07message\x12\x14\n\x05\x66ield\x18\x03 \x01(\tR\x05\x66ield*\xba\x01\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x14\n\x10REASON_MALFORMED\x10\x01\x12\x1a\n\x16REASON_PAYLOAD_MISSING\x10\x02\x12\x1e\n\x1aREASON_UNKNOWN_TO_CONTRACT\x10\x03\x12\x18\n\x14REASON_INVALID_FIELD\x10\x04\x12\x14\n\x10REASON_TOO_LARGE\x10\x05\x12\x16\n\x12REASON_NOT_ALLOWED\x10\x06\x32u\n\x13NotificationService\x12^\n\x07Publish\x12&.rotki.notifications.v1.PublishRequest\x1a\'.rotki.notifications.v1.PublishResponse(\x01\x30\x01\x42TZRgithub.com/rotki/notification-bridge/gen/go/rotki/notifications/v1;notificationsv1b\x06proto3')
 
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, globals())
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'rotki.notifications.v1.notification_service_pb2', globals())
@@ -23,7 +23,7 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   DESCRIPTOR._options = None
   DESCRIPTOR._serialized_options = b'ZRgithub.com/rotki/notification-bridge/gen/go/rotki/notifications/v1;notificationsv1'
   _REASON._serialized_start=656
-  _REASON._serialized_end=818
+  _REASON._serialized_end=842
   _PUBLISHREQUEST._serialized_start=121
   _PUBLISHREQUEST._serialized_end=259
   _PUBLISHRESPONSE._serialized_start=262
@@ -32,6 +32,6 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   _ACCEPTED._serialized_end=537
   _REJECTED._serialized_start=539
   _REJECTED._serialized_end=653
-  _NOTIFICATIONSERVICE._serialized_start=820
-  _NOTIFICATIONSERVICE._serialized_end=937
+  _NOTIFICATIONSERVICE._serialized_start=844
+  _NOTIFICATIONSERVICE._serialized_end=961
 # @@protoc_insertion_point(module_scope)

@@ -8,6 +8,7 @@ from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Map
 DESCRIPTOR: _descriptor.FileDescriptor
 REASON_INVALID_FIELD: Reason
 REASON_MALFORMED: Reason
+REASON_NOT_ALLOWED: Reason
 REASON_PAYLOAD_MISSING: Reason
 REASON_TOO_LARGE: Reason
 REASON_UNKNOWN_TO_CONTRACT: Reason
