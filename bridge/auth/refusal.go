@@ -1,7 +1,9 @@
 package auth
 
 import (
+	"maps"
 	"net/http"
+	"slices"
 
 	"google.golang.org/grpc/codes"
 )
@@ -57,13 +59,7 @@ var verdicts = map[Defect]verdict{
 }
 
 // Defects returns every defect, for metrics whose label sets are closed.
-func Defects() []Defect {
-	all := make([]Defect, 0, len(verdicts))
-	for defect := range verdicts {
-		all = append(all, defect)
-	}
-	return all
-}
+func Defects() []Defect { return slices.Sorted(maps.Keys(verdicts)) }
 
 // Refusal is a credential that is not accepted.
 type Refusal struct {
