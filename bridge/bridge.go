@@ -19,10 +19,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
-
-	"github.com/rotki/notification-bridge/bridge/admin"
+	"github.com/rotki/notification-bridge/bridge/control"
 	"github.com/rotki/notification-bridge/bridge/delivery"
 	"github.com/rotki/notification-bridge/bridge/ingest"
 	"github.com/rotki/notification-bridge/bridge/session"
@@ -30,20 +27,24 @@ import (
 
 // Bridge is one running bridge.
 type Bridge struct {
-	config   Config
-	journal  keeper
-	sessions *session.Registry // nil for none
-	delivery *delivery.Engine
-	ingest   *ingest.Server
-	http     *http.Server
-	admin    *http.Server
-	upstream *http.Transport
-	state    atomic.Int32
+	config      Config
+	name        string // tells it from the other bridges of its stream
+	journal     keeper
+	sessions    *session.Registry // nil for none
+	revocations *control.Revocations
+	callers     *callers
+	delivery    *delivery.Engine
+	ingest      *ingest.Server
+	control     *control.Server
+	http        *http.Server
+	admin       *http.Server
+	upstream    *http.Transport
+	state       atomic.Int32
 
 	contract  atomic.Pointer[inForce]
 	reloading sync.Mutex // held while another contract is put into force
 
-	httpListener, grpcListener, adminListener net.Listener
+	httpListener, grpcListener, adminListener, adminGRPCListener net.Listener // without TLS
 }
 
 // The states of a bridge, as /readyz tells them.
@@ -53,108 +54,8 @@ const (
 	draining
 )
 
-// New opens the journal and the listeners of a bridge, whose addresses are known from then on; Run serves them. The error
-// says which setting is wrong, which address cannot be listened on, or what is the matter with the journal's stream.
-func New(config Config) (*Bridge, error) { return Open(context.Background(), config) }
-
-// Open is New that gives up, when ctx is done, to wait for NATS or for a stream that is long.
-func Open(ctx context.Context, config Config) (_ *Bridge, err error) {
-	config = config.withDefaults()
-	if err := config.check(); err != nil {
-		return nil, err
-	}
-	upstream, err := config.upstream()
-	if err != nil {
-		return nil, err
-	}
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-
-	b := &Bridge{config: config, upstream: new(http.Transport)}
-	if err := b.loadContract(); err != nil {
-		return nil, err
-	}
-	if b.journal, err = config.openJournal(ctx, registry); err != nil {
-		return nil, err
-	}
-	defer func() {
-		if err != nil {
-			_ = b.journal.Close(context.Background()) // nothing is on its way yet
-		}
-	}()
-	registerJournal(registry, b.journal)
-	if b.sessions, err = config.openSessions(ctx, b.journal, registry); err != nil {
-		return nil, err
-	}
-	b.delivery = delivery.New(delivery.Config{
-		Log:              b.journal,
-		Types:            b.types,
-		StringData:       config.StringData,
-		AllowedOrigins:   config.AllowedOrigins,
-		Sessions:         b.sessions,
-		SessionsByOrigin: !config.NoSessionsByOrigin,
-		PingInterval:     config.PingInterval,
-		WriteTimeout:     config.WriteTimeout,
-		CompressFrom:     config.CompressFrom,
-		SendBuffer:       config.SendBuffer,
-		Logger:           config.Logger,
-		Registerer:       registry,
-	})
-	b.ingest = ingest.New(ingest.Config{
-		Sink: &pipeline{
-			contract: &b.contract, journal: b.journal, audience: b.delivery, maxData: jsonPerByte * config.MaxMessageBytes,
-		},
-		MaxMessageBytes: config.MaxMessageBytes,
-		Logger:          config.Logger,
-		Registerer:      registry,
-	})
-	handler := routes{endpoint: b.delivery, events: b.delivery.Events(), contract: &b.contract}
-	if upstream != nil {
-		handler.upstream = newUpstream(upstream, b.upstream, config.Logger)
-	}
-	b.http = newHTTPServer(handler, config.Logger)
-	if upstream == nil {
-		b.http.ReadTimeout = headerTimeout // no request of the bridge's own has more than a head
-	}
-	b.admin = newHTTPServer(admin.Handler(admin.Config{Gatherer: registry, Ready: b.ready}), config.Logger)
-	if err := b.listen(); err != nil {
-		return nil, err
-	}
-	if upstream != nil && leadsTo(upstream, b.httpListener.Addr()) {
-		b.closeListeners()
-		return nil, fmt.Errorf("--upstream %s is the bridge itself: name the server behind it", config.Upstream)
-	}
-	return b, nil
-}
-
-func (b *Bridge) listen() error {
-	subscribers := net.ListenConfig{Control: awaitFirstByte}
-	if b.config.Upstream == "" {
-		// The bridge pings its websockets, and has a timeout for all else; of what it passes on, only TCP can tell that the
-		// client is gone.
-		subscribers.KeepAlive = -1
-	}
-	for _, l := range []struct {
-		into       *net.Listener
-		flag, addr string
-		how        net.ListenConfig
-	}{
-		{&b.httpListener, "http-addr", b.config.HTTPAddr, subscribers},
-		{&b.grpcListener, "grpc-addr", b.config.GRPCAddr, net.ListenConfig{}},
-		{&b.adminListener, "admin-addr", b.config.AdminAddr, net.ListenConfig{}},
-	} {
-		listener, err := b.config.listen(l.flag, l.addr, l.how)
-		if err != nil {
-			b.closeListeners()
-			return err
-		}
-		*l.into = listener
-	}
-	return nil
-}
-
 func (b *Bridge) closeListeners() {
-	for _, l := range []net.Listener{b.httpListener, b.grpcListener, b.adminListener} {
+	for _, l := range []net.Listener{b.httpListener, b.grpcListener, b.adminListener, b.adminGRPCListener} {
 		if l != nil {
 			_ = l.Close()
 		}
@@ -169,6 +70,9 @@ func (b *Bridge) GRPCAddr() string { return b.grpcListener.Addr().String() }
 
 // AdminAddr returns the address of metrics and health.
 func (b *Bridge) AdminAddr() string { return b.adminListener.Addr().String() }
+
+// AdminGRPCAddr returns the address of AdminService.
+func (b *Bridge) AdminGRPCAddr() string { return b.adminGRPCListener.Addr().String() }
 
 func (b *Bridge) ready() error {
 	switch b.state.Load() {
@@ -196,7 +100,7 @@ func (b *Bridge) tellHealth(ctx context.Context) {
 // those who can take it, and then the end of each connection, all within DrainTimeout. It returns nil after that, or
 // an error when a listener failed. It must be called once.
 func (b *Bridge) Run(ctx context.Context) error {
-	failed := make(chan error, 3)
+	failed := make(chan error, 5)
 	var serving sync.WaitGroup
 	serve := func(what string, run func() error) {
 		serving.Go(func() {
@@ -211,15 +115,22 @@ func (b *Bridge) Run(ctx context.Context) error {
 	requests, endRequests := context.WithCancel(context.WithoutCancel(ctx))
 	defer endRequests()
 	b.http.BaseContext = func(net.Listener) context.Context { return requests }
+	serving.Go(func() { b.callers.run(delivering) })
+	serving.Go(func() { _ = b.revocations.Run(delivering) })
+	b.awaitRevocations(delivering)
 	endSessions := b.runSessions()
 	defer endSessions()
 	serving.Go(func() { b.tellHealth(delivering) })
 	serve("deliver", func() error { return b.delivery.Run(delivering) })
-	serve("serve websockets", func() error { return b.http.Serve(b.httpListener) })
+	serving.Go(func() { _ = b.control.Run(delivering) })
+	serve("serve websockets", func() error { return b.http.Serve(over(b.callers.http, b.httpListener)) })
 	serve("serve publishers", func() error { return b.ingest.Serve(b.grpcListener) })
-	serve("serve operators", func() error { return b.admin.Serve(b.adminListener) })
+	serve("serve operators", func() error { return b.admin.Serve(over(b.callers.admin, b.adminListener)) })
+	serve("serve operators' calls", func() error { return b.control.Serve(b.adminGRPCListener) })
 	b.state.Store(ready)
-	b.config.Logger.Info("listening", "websocket", b.HTTPAddr(), "grpc", b.GRPCAddr(), "admin", b.AdminAddr())
+	b.config.Logger.Info("listening",
+		"websocket", b.HTTPAddr(), "grpc", b.GRPCAddr(), "admin", b.AdminAddr(), "admin_grpc", b.AdminGRPCAddr())
+	b.warnOfPlainText()
 
 	var err error
 	select {
@@ -227,6 +138,7 @@ func (b *Bridge) Run(ctx context.Context) error {
 	case err = <-failed:
 	}
 	b.drain(endSessions)
+	b.control.Stop()
 	stopDelivering()
 	endRequests()
 	_ = b.http.Close()

@@ -12,15 +12,17 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/rotki/notification-bridge/bridge/delivery"
 	"github.com/rotki/notification-bridge/bridge/journal"
 	"github.com/rotki/notification-bridge/bridge/session"
 )
 
 // Default addresses. All are loopback: nobody else can reach the bridge unless its operator says so.
 const (
-	DefaultHTTPAddr  = "127.0.0.1:5043"
-	DefaultGRPCAddr  = "127.0.0.1:5044"
-	DefaultAdminAddr = "127.0.0.1:5045"
+	DefaultHTTPAddr      = "127.0.0.1:5043"
+	DefaultGRPCAddr      = "127.0.0.1:5044"
+	DefaultAdminAddr     = "127.0.0.1:5045"
+	DefaultAdminGRPCAddr = "127.0.0.1:5046"
 )
 
 // DefaultDrainTimeout is how long a bridge takes to stop at the most.
@@ -35,15 +37,30 @@ const jsonPerByte = 4
 
 // Config says how a bridge runs. The zero value is a bridge on the default addresses.
 type Config struct {
-	// HTTPAddr is where websocket subscribers connect, GRPCAddr where publishers do, AdminAddr where operators look.
-	// Each is host:port; port 0 chooses a free one.
-	HTTPAddr  string
-	GRPCAddr  string
-	AdminAddr string
-	// InsecureAllowAnonymous lets the bridge listen on addresses that others can reach, though it asks nobody who
-	// they are.
-	InsecureAllowAnonymous bool
+	// HTTPAddr is where websocket subscribers connect, GRPCAddr where publishers do, AdminAddr where operators look, and
+	// AdminGRPCAddr where AdminService is. Each is host:port; port 0 chooses a free one.
+	HTTPAddr      string
+	GRPCAddr      string
+	AdminAddr     string
+	AdminGRPCAddr string
+	// HTTPTLS, GRPCTLS and AdminTLS are the certificates of those listeners; none by default. Both for operators share one.
+	HTTPTLS  TLSFiles
+	GRPCTLS  TLSFiles
+	AdminTLS TLSFiles
+	// Access says who may come in: everybody by default, from this machine.
+	Access AccessConfig
+	// Limits bound subscribers; see delivery.Limits. By default they have no bounds but the process's file descriptors.
+	Limits delivery.Limits
+	// ClientRate is how many messages a subscriber may send in a second; 1,000 by default.
+	ClientRate int
+	// PublishRate is how many requests a publisher may send in a second; any number by default. It may send as many at once.
+	PublishRate int
+	// MaxStreams is how many streams a publisher may have open; 100 by default.
+	MaxStreams int
+	// MaxPublishers is how many connections publishers may have in all; 10,000 by default.
+	MaxPublishers int
 	// AllowedOrigins are web origins whose pages may connect beside those of the same host and of loopback.
+	// https://*.example.org stands for all subdomains.
 	AllowedOrigins []string
 	// Contract is the path of a descriptor image whose contract is in force instead of the built-in one, of which it
 	// must be a compatible extension; none by default. Reload reads it again.
@@ -94,6 +111,9 @@ func (c Config) withDefaults() Config {
 	if c.AdminAddr == "" {
 		c.AdminAddr = DefaultAdminAddr
 	}
+	if c.AdminGRPCAddr == "" {
+		c.AdminGRPCAddr = DefaultAdminGRPCAddr
+	}
 	if c.DrainTimeout == 0 {
 		c.DrainTimeout = DefaultDrainTimeout
 	}
@@ -122,6 +142,17 @@ func (c Config) check() error {
 		{"session-time", int64(c.SessionTime)},
 		{"session-limit", int64(c.SessionLimit)},
 		{"max-message-bytes", int64(c.MaxMessageBytes)},
+		{"max-connections", int64(c.Limits.Connections)},
+		{"max-connections-per-subject", int64(c.Limits.PerSubject)},
+		{"max-connections-per-address", int64(c.Limits.PerAddress)},
+		{"max-handshakes", int64(c.Limits.Handshakes)},
+		{"max-handshakes-per-address", int64(c.Limits.HandshakesPerAddress)},
+		{"client-rate", int64(c.ClientRate)},
+		{"publish-rate", int64(c.PublishRate)},
+		{"max-streams", int64(c.MaxStreams)},
+		{"max-publishers", int64(c.MaxPublishers)},
+		{"jwt-jwks-refresh", int64(c.Access.JWKSRefresh)},
+		{"jwt-leeway", int64(c.Access.Leeway)},
 		{"journal-messages", int64(c.Journal.Messages)},
 		{"journal-bytes", int64(c.Journal.Bytes)},
 		{"journal-age", int64(c.Journal.Age)},
@@ -150,16 +181,31 @@ func (c Config) check() error {
 			return fmt.Errorf("--allowed-origins: %q is not an origin; write it as the browser does, for example https://rotki.example.org", origin)
 		}
 	}
+	for listener, files := range map[string]TLSFiles{"http": c.HTTPTLS, "grpc": c.GRPCTLS, "admin": c.AdminTLS} {
+		if err := checkTLS(listener, files); err != nil {
+			return err
+		}
+	}
+	if err := c.Access.check(c.GRPCTLS); err != nil {
+		return err
+	}
 	return c.Stream.check()
 }
 
-// isOrigin reports whether s is what a browser sends as the Origin of a page, or that with a slash at its end.
+// isOrigin reports whether s is what a browser sends as the Origin of a page, or that with a slash at its end, or stands
+// for all subdomains of a domain, which must not be one that many share, such as *.org.
 func isOrigin(s string) bool {
 	// What it sends for pages without an origin of their own.
 	if s == "null" || s == "file://" {
 		return true
 	}
 	s = strings.TrimSuffix(s, "/")
+	if scheme, domain, ok := strings.Cut(s, "://*."); ok {
+		if !strings.Contains(strings.Trim(domain, "."), ".") {
+			return false
+		}
+		s = scheme + "://" + domain
+	}
 	u, err := url.Parse(s)
 	return err == nil && u.Scheme != "" && u.Hostname() != "" && !strings.Contains(u.Host, "*") &&
 		s == s[:len(u.Scheme)]+"://"+u.Host
@@ -188,20 +234,6 @@ func leadsTo(u *url.URL, l net.Addr) bool {
 		return false
 	}
 	return named.IP.Equal(listening.IP) || listening.IP.IsUnspecified() && named.IP.IsLoopback()
-}
-
-// resolve reads an address to listen on. It refuses one that others can reach unless the operator insists.
-func (c Config) resolve(flag, addr string) (*net.TCPAddr, error) {
-	resolved, err := net.ResolveTCPAddr("tcp", addr)
-	if err != nil {
-		return nil, fmt.Errorf("--%s: %q is not host:port: %w", flag, addr, err)
-	}
-	if !resolved.IP.IsLoopback() && !c.InsecureAllowAnonymous {
-		return nil, fmt.Errorf("--%s %s can be reached from other machines, and the bridge asks nobody who they are: "+
-			"listen on 127.0.0.1 (and let a reverse proxy authenticate), or pass --insecure-allow-anonymous if anyone may "+
-			"publish and read notifications", flag, addr)
-	}
-	return resolved, nil
 }
 
 // listen opens a listener.

@@ -13,6 +13,9 @@ import (
 	"github.com/gorilla/websocket"
 )
 
+// eventsPath is where Server-Sent Events are.
+const eventsPath = "/events"
+
 const (
 	// headerTimeout is how long a client may take to send the head of a request.
 	headerTimeout = 10 * time.Second
@@ -47,7 +50,7 @@ func (h routes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "/ws", "/ws/":
 		h.endpoint.ServeHTTP(w, r)
 		return
-	case "/events":
+	case eventsPath:
 		h.events.ServeHTTP(w, r)
 		return
 	case "/":

@@ -224,7 +224,7 @@ func TestAdmin(t *testing.T) {
 		}
 	}
 	for _, reason := range []string{
-		"client_closed", "connection_lost", "protocol_error", "not_allowed", "too_slow", "write_timeout", "ping_timeout", "shutdown",
+		"client_closed", "connection_lost", "protocol_error", "expired", "revoked", "dismissed", "too_talkative", "too_slow", "write_timeout", "ping_timeout", "shutdown",
 	} {
 		if got := b.metric(t, `bridge_disconnects_total{reason="`+reason+`"}`); got != 0 {
 			t.Errorf("%v connections ended by %s", got, reason)

@@ -11,6 +11,8 @@ const (
 	maxBatchRecords = 512
 	// cachedBatches is how many cursors a shard has batches for at a time. Nearly all subscribers share one.
 	cachedBatches = 8
+	// maxNamed is about how many recipients may be noted with a batch; what follows is for the next.
+	maxNamed = 16 << 10
 )
 
 // batchKey names what a batch holds: the frames from a place in the journal on, in a form, for a filter.
@@ -20,16 +22,24 @@ type batchKey struct {
 	conflate bool // leave out what is superseded
 	confirm  bool // a ping behind the frames carries the cursor
 	filter   *filter
+	subject  string // whose records with recipients are in it, too; empty for nobody's
 }
 
 // batch is a run of frames that one write takes to a subscriber. It serves every subscriber with the same key.
 type batch struct {
 	key   batchKey
 	bytes []byte
-	marks []mark // of the notifications
-	next  uint64 // the cursor when all is written
-	left  int    // how many records were left out as superseded
-	own   []byte // a buffer to be used again; bytes may instead be the frame of a single record
+	marks []mark              // of the notifications
+	next  uint64              // the cursor when all is written
+	left  int                 // how many records were left out as superseded
+	own   []byte              // a buffer to be used again; bytes may instead be the frame of a single record
+	named map[string]struct{} // those for whom it leaves out records that they should get
+}
+
+// serves reports whether the batch holds what a subject should get, though it was made for nobody in particular.
+func (b *batch) serves(subject string) bool {
+	_, named := b.named[subject]
+	return !named
 }
 
 // mark says where in a batch a frame ends.
@@ -64,6 +74,7 @@ type batches struct {
 	limit    int // ends a batch, in bytes, but for a single frame that is larger
 	cached   [cachedBatches]batch
 	evict    int
+	personal batch // for one subject; hardly any other can use it
 	records  [maxBatchRecords]*journal.Record
 	recalled *page // the last of what is no longer at hand that was fetched; nil for none
 	begun    begun
@@ -75,10 +86,25 @@ func (b *batches) reset() {
 		b.cached[i].key = batchKey{}
 		b.cached[i].bytes = nil
 	}
+	b.personal.key, b.personal.bytes = batchKey{}, nil
 }
 
-// get returns the batch of a key. It is valid until the next call. The error is journal.ErrLost.
+// get returns the batch of a key, or an equal one. It is valid until the next call. The error is journal.ErrLost.
 func (b *batches) get(key batchKey) (*batch, error) {
+	subject := key.subject
+	key.subject = ""
+	shared, err := b.shared(key)
+	if err != nil || subject == "" || shared.serves(subject) {
+		return shared, err
+	}
+	if key.subject = subject; b.personal.key == key {
+		return &b.personal, nil
+	}
+	return &b.personal, b.build(&b.personal, key)
+}
+
+// shared returns the batch of a key without a subject.
+func (b *batches) shared(key batchKey) (*batch, error) {
 	for i := range b.cached {
 		if b.cached[i].key == key {
 			return &b.cached[i], nil
@@ -90,14 +116,25 @@ func (b *batches) get(key batchKey) (*batch, error) {
 }
 
 func (b *batches) build(into *batch, key batchKey) error {
-	*into = batch{own: into.own[:0], marks: into.marks[:0]}
+	if len(into.named) > maxNamed {
+		into.named = nil
+	}
+	clear(into.named)
+	*into = batch{own: into.own[:0], marks: into.marks[:0], named: into.named}
 	n, err := b.read(key.from, b.records[:])
 	if err != nil {
 		return err
 	}
 	into.next = key.from
 	for _, r := range b.records[:n] {
-		wanted := key.filter.wantsRecord(r)
+		if len(into.named) > maxNamed {
+			break
+		}
+		wanted := key.filter.wants(r.Type)
+		if wanted && !r.IsFor(key.subject) {
+			wanted = false
+			into.leaveOut(r, key.subject)
+		}
 		if wanted && key.conflate && r.Superseded() {
 			wanted = false
 			into.left++
@@ -130,6 +167,19 @@ func (b *batches) build(into *batch, key batchKey) error {
 	}
 	into.key = key
 	return nil
+}
+
+// leaveOut notes for whom a record is that is not for the batch's subject.
+func (b *batch) leaveOut(r *journal.Record, subject string) {
+	if subject != "" {
+		return
+	}
+	if b.named == nil {
+		b.named = make(map[string]struct{})
+	}
+	for _, recipient := range r.Recipients {
+		b.named[recipient] = struct{}{}
+	}
 }
 
 // read reads what the journal has at hand, or else the page that was recalled.

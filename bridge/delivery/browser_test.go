@@ -15,10 +15,10 @@ import (
 func TestBrowserExpelled(t *testing.T) {
 	s := serve(t, delivery.Config{}, journal.MemoryConfig{})
 	page := browsertest.Open(t, "ws://"+s.addr+"/ws/")
-	s.Expel()
+	s.Disconnect(delivery.Selector{}, delivery.Dismissed)
 	page.StaysAway(websocket.ClosePolicyViolation)
 	await(t, "nobody is left", func() bool { return s.Connections() == 0 })
-	if got := s.metric(t, "bridge_disconnects_total", "not_allowed"); got != 1 {
+	if got := s.metric(t, "bridge_disconnects_total", "dismissed"); got != 1 {
 		t.Errorf("%v were expelled", got)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"github.com/rotki/notification-bridge/bridge/auth"
 	"github.com/rotki/notification-bridge/bridge/session"
 )
 
@@ -37,7 +38,7 @@ func isLocal(r *http.Request, peer netip.AddrPort) bool {
 			return false
 		}
 	}
-	return peer.Addr().Unmap().IsLoopback() && isLoopback(hostname(strings.ToLower(r.Host)))
+	return peer.Addr().Unmap().IsLoopback() && auth.IsLoopbackName(auth.Hostname(r.Host))
 }
 
 // cookie returns what the handshake's answer sets. A browser keeps it until it is closed, and sends it back only to this

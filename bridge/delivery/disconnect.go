@@ -25,8 +25,14 @@ var (
 	ConnectionLost = Disconnect{Name: "connection_lost"}
 	// ProtocolError: the client broke RFC 6455 (1002), sent invalid UTF-8 (1007) or too large a message (1009).
 	ProtocolError = Disconnect{Name: "protocol_error", Code: websocket.CloseProtocolError, StayAway: true}
-	// NotAllowed: the client may not, or may no longer, be here.
-	NotAllowed = Disconnect{Name: "not_allowed", Code: websocket.ClosePolicyViolation, StayAway: true}
+	// Expired: the client's credential has expired.
+	Expired = Disconnect{Name: "expired", Code: websocket.ClosePolicyViolation, StayAway: true}
+	// Revoked: the client's credential was revoked.
+	Revoked = Disconnect{Name: "revoked", Code: websocket.ClosePolicyViolation, StayAway: true}
+	// Dismissed: an operator has ended the connection.
+	Dismissed = Disconnect{Name: "dismissed", Code: websocket.ClosePolicyViolation, StayAway: true}
+	// TooTalkative: the client says more than it may.
+	TooTalkative = Disconnect{Name: "too_talkative", Code: websocket.ClosePolicyViolation, StayAway: true}
 	// TooSlow: the subscriber fell so far behind that the journal no longer has what it lacks.
 	TooSlow = Disconnect{Name: "too_slow", Code: websocket.CloseTryAgainLater, Reset: true}
 	// WriteTimeout: the socket took no byte for the write timeout.
@@ -38,5 +44,5 @@ var (
 )
 
 var allDisconnects = []Disconnect{
-	ClientClosed, ConnectionLost, ProtocolError, NotAllowed, TooSlow, WriteTimeout, PingTimeout, Shutdown,
+	ClientClosed, ConnectionLost, ProtocolError, Expired, Revoked, Dismissed, TooTalkative, TooSlow, WriteTimeout, PingTimeout, Shutdown,
 }

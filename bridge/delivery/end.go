@@ -57,13 +57,13 @@ func (s *shard) finish(sub *subscriber, reason Disconnect) {
 	if reason.Reset || sub.eof {
 		s.release(sub)
 	}
-	s.engine.audience.leave(sub.filter)
+	s.engine.leave(sub)
 	s.engine.metrics.disconnects[reason.Name].Inc()
 	level := slog.LevelInfo
 	if reason.Name == ClientClosed.Name || reason.Name == ConnectionLost.Name {
 		level = slog.LevelDebug
 	}
-	s.config.Logger.Log(context.Background(), level, "connection ended", "reason", reason.Name, "peer", sub.peer)
+	s.config.Logger.Log(context.Background(), level, "connection ended", "reason", reason.Name, "peer", sub.peer.Addr())
 }
 
 // release closes a subscriber's socket and forgets it.

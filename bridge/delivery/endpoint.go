@@ -6,9 +6,12 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"github.com/rotki/notification-bridge/bridge/auth"
 )
 
 // handshakeResult is what became of a handshake, as a metric label.
@@ -18,13 +21,16 @@ const (
 	handshakeAccepted  handshakeResult = "accepted"
 	handshakeMalformed handshakeResult = "malformed"
 	handshakeForbidden handshakeResult = "forbidden_origin"
-	handshakeGone      handshakeResult = "gone" // what it wanted to resume is no longer held
+	handshakeRefused   handshakeResult = "refused_credential"
+	handshakeLimited   handshakeResult = "limited" // there are too many, or they come too fast
+	handshakeGone      handshakeResult = "gone"    // what it wanted to resume is no longer held
 	handshakeDraining  handshakeResult = "draining"
 	handshakeFailed    handshakeResult = "failed" // the system could not do what it takes
 )
 
 var handshakeResults = []handshakeResult{
-	handshakeAccepted, handshakeMalformed, handshakeForbidden, handshakeGone, handshakeDraining, handshakeFailed,
+	handshakeAccepted, handshakeMalformed, handshakeForbidden, handshakeRefused, handshakeLimited, handshakeGone,
+	handshakeDraining, handshakeFailed,
 }
 
 // answerTime is how long a client may take to take in the answer to its handshake.
@@ -74,23 +80,52 @@ func (e *Engine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	if !e.join(s, from) {
-		w.Header().Set("Retry-After", "2")
-		e.refuseHandshake(w, handshakeDraining, http.StatusServiceUnavailable, "the bridge is shutting down; connect again in a moment")
+	if err := e.join(s, from); err != nil {
+		e.refuseForNow(w, err)
 		return
 	}
 	if s.form&identified != 0 {
 		header.Set(positionHeader, e.position(s))
 	}
+	if chosen := e.config.Subprotocol(r); chosen != "" {
+		header.Set("Sec-Websocket-Protocol", chosen)
+	}
 	e.conclude(s, e.upgrade(s, w, r, header))
+}
+
+// enter refuses whoever may not be here, or not now. It returns who it is and where it comes from.
+func (e *Engine) enter(w http.ResponseWriter, r *http.Request) (caller auth.Caller, peer netip.AddrPort, ok bool) {
+	switch {
+	case e.config.LocalHosts && !e.origins.isLocalHost(r.Host):
+		e.refuseHandshake(w, handshakeForbidden, http.StatusForbidden,
+			fmt.Sprintf("%.64q is no name of this machine's own; where a proxy passes it on, the bridge's operator can let it with --allowed-origins", r.Host))
+		return caller, peer, false
+	case !e.origins.allows(r):
+		e.refuseHandshake(w, handshakeForbidden, http.StatusForbidden,
+			fmt.Sprintf("pages of %.64q may not connect; the bridge's operator can let them with --allowed-origins", r.Header.Get("Origin")))
+		return caller, peer, false
+	}
+	peer, _ = netip.ParseAddrPort(r.RemoteAddr) // net/http's, from a net.TCPAddr
+	if client := e.config.Proxies.Client(r); client.IsValid() && client != peer.Addr().Unmap() {
+		peer = netip.AddrPortFrom(client, 0)
+	}
+	if err := e.limits.enter(peer.Addr(), e.Connections()); err != nil {
+		e.refuseForNow(w, err)
+		return caller, peer, false
+	}
+	caller, err := e.config.Authenticate(r)
+	if err != nil {
+		e.refuseCredential(w, err)
+		return caller, peer, false
+	}
+	return caller, peer, true
 }
 
 // begin reads a request. It returns the subscriber that comes of it, and its cursor, or has refused it. The id of the last
 // event that the client has got, if there is one, wins over since; what it has lost beyond that is in s.told.
 func (e *Engine) begin(w http.ResponseWriter, r *http.Request, lastID string) (s *subscriber, from uint64, ok bool) {
-	if !e.origins.allows(r) {
-		e.refuseHandshake(w, handshakeForbidden, http.StatusForbidden,
-			fmt.Sprintf("pages of %q may not connect; the bridge's operator can let them with --allowed-origins", r.Header.Get("Origin")))
+	caller, peer, ok := e.enter(w, r)
+	if !ok {
 		return nil, 0, false
 	}
 	p, err := e.parse(r.URL.RawQuery)
@@ -119,13 +154,29 @@ func (e *Engine) begin(w http.ResponseWriter, r *http.Request, lastID string) (s
 		e.refuseUnavailable(w, err)
 		return nil, 0, false
 	}
-	s = &subscriber{filter: newFilter(p.types), form: p.form, closeCodes: p.closeCodes, told: told}
+	s = &subscriber{filter: newFilter(allowed(p.types, caller.Types)), form: p.form, closeCodes: p.closeCodes, told: told, peer: peer}
 	if p.since != nil {
 		s.form |= identified
 		s.loose = p.since.earliest || p.since.age > 0
 	}
-	s.peer, _ = netip.ParseAddrPort(r.RemoteAddr) // net/http's, from a net.TCPAddr
+	if caller.Subject != "" || caller.TokenID != "" || !caller.Expires.IsZero() {
+		s.who = &caller
+	}
+	if !caller.Expires.IsZero() {
+		s.expires = instant(max(1, caller.Expires.Sub(e.start)))
+	}
 	return s, from, true
+}
+
+// allowed returns those of the types that a client asks for which it may see. For either, nil stands for all.
+func allowed(asked, may []string) []string {
+	switch {
+	case may == nil:
+		return asked
+	case asked == nil:
+		return may
+	}
+	return slices.DeleteFunc(asked, func(typ string) bool { return !slices.Contains(may, typ) })
 }
 
 // resume begins a browser's session, and returns where it takes up, or has refused the request.
@@ -134,6 +185,7 @@ func (e *Engine) resume(w http.ResponseWriter, r *http.Request, s *subscriber, a
 	if !ok {
 		return now, true
 	}
+	claim.Subject = s.subject()
 	parked, resumed := uint64(0), false
 	s.session, parked, resumed = e.config.Sessions.Begin(claim)
 	s.unknown = claim.New && !resumed
@@ -157,25 +209,25 @@ func (e *Engine) resume(w http.ResponseWriter, r *http.Request, s *subscriber, a
 	return from, true
 }
 
-// join counts the subscriber in, unless the engine is going away.
-func (e *Engine) join(s *subscriber, from uint64) bool {
-	if !e.admit(s, from) {
+// join counts the subscriber in, unless the engine is going away or has too many.
+func (e *Engine) join(s *subscriber, from uint64) error {
+	if err := e.admit(s, from); err != nil {
 		s.abandon(from)
-		return false
+		return err
 	}
 	s.sure = s.next
 	if s.session != nil {
 		s.session.Start(s.next)
 	}
-	return true
+	return nil
 }
 
 // conclude hands a subscriber to its shard, unless its handshake came to nothing.
 func (e *Engine) conclude(s *subscriber, result handshakeResult) {
 	e.metrics.handshakes[result].Inc()
 	if result != handshakeAccepted {
-		s.abandon(s.next)
 		e.dismiss(s)
+		s.abandon(s.next)
 		return
 	}
 	e.welcome(s)
@@ -191,21 +243,6 @@ const (
 // position returns where a subscriber would resume that has got nothing yet.
 func (e *Engine) position(s *subscriber) string {
 	return e.framer.position(s.next - 1)
-}
-
-func (e *Engine) refuseUnavailable(w http.ResponseWriter, err error) {
-	e.config.Logger.Warn("a client cannot resume now", "err", err)
-	w.Header().Set("Retry-After", "2")
-	e.refuseHandshake(w, handshakeFailed, http.StatusServiceUnavailable, "what you missed cannot be read now; connect again in a moment")
-}
-
-func (e *Engine) refuseHandshake(w http.ResponseWriter, result handshakeResult, status int, sentence string) {
-	e.metrics.handshakes[result].Inc()
-	if status == http.StatusUpgradeRequired {
-		w.Header().Set("Upgrade", "websocket")
-		w.Header().Set("Connection", "Upgrade")
-	}
-	http.Error(w, sentence, status)
 }
 
 // upgrade answers the handshake and makes the connection ready for the shard.

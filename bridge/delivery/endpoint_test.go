@@ -18,7 +18,9 @@ import (
 )
 
 func TestHandshakeRefusals(t *testing.T) {
-	s := serve(t, delivery.Config{AllowedOrigins: []string{"https://rotki.example.org", "app://rotki/", "null"}}, journal.MemoryConfig{})
+	s := serve(t, delivery.Config{AllowedOrigins: []string{
+		"https://rotki.example.org", "app://rotki/", "null", "https://*.example.net", "https://*.Example.com:8443/",
+	}}, journal.MemoryConfig{})
 	for _, tc := range []struct {
 		name, query, origin, host string
 		status                    int
@@ -43,6 +45,17 @@ func TestHandshakeRefusals(t *testing.T) {
 		{"listed", "", "https://rotki.example.org", "", 101, ""},
 		{"listed with a slash", "", "app://rotki", "", 101, ""},
 		{"listed null", "", "null", "", 101, ""},
+		{"subdomain", "", "https://a.example.net", "", 101, ""},
+		{"subdomain of a subdomain", "", "https://a.b-c.example.net", "", 101, ""},
+		{"subdomain with a port", "", "https://A.example.com:8443", "", 101, ""},
+		{"the domain itself", "", "https://example.net", "", 403, "may not connect"},
+		{"ends like the domain", "", "https://evilexample.net", "", 403, "may not connect"},
+		{"subdomain, no label", "", "https://.example.net", "", 403, "may not connect"},
+		{"subdomain, other scheme", "", "http://a.example.net", "", 403, "may not connect"},
+		{"subdomain, other port", "", "https://a.example.net:1", "", 403, "may not connect"},
+		{"subdomain, a user", "", "https://evil.org@a.example.net", "", 403, "may not connect"},
+		{"subdomain, a path", "", "https://evil.org/a.example.net", "", 403, "may not connect"},
+		{"the wildcard as it is written", "", "https://*.example.net", "", 403, "may not connect"},
 		{"foreign", "", "https://evil.example.org", "", 403, "--allowed-origins"},
 		{"looks like localhost", "", "http://localhost.evil.example.org", "", 403, "may not connect"},
 		{"listed, other scheme", "", "http://rotki.example.org", "", 403, "may not connect"},
@@ -70,6 +83,39 @@ func TestHandshakeRefusals(t *testing.T) {
 				t.Errorf("got %d %s, want %d with %q", response.StatusCode, body, tc.status, tc.sentence)
 			}
 		})
+	}
+}
+
+// TestLocalHosts: where nobody is asked who he is, a page whose own name leads to this machine is kept out, also when its
+// browser sends no Origin.
+func TestLocalHosts(t *testing.T) {
+	s := serve(t, delivery.Config{
+		LocalHosts: true, AllowedOrigins: []string{"https://rotki.example.org", "https://*.example.net:8443"},
+	}, journal.MemoryConfig{})
+	for host, status := range map[string]int{
+		"": 101, "localhost:5043": 101, "rotki.LOCALHOST": 101, "[::1]:5043": 101, "192.0.2.1:80": 101, "localhost.": 403,
+		"rotki.example.org": 101, "Rotki.example.org:443": 101, "a.example.net": 101,
+		"evil.example.org": 403, "example.net": 403, "localhost.evil.example.org": 403, "127.0.0.1.evil.example.org": 403,
+	} {
+		header := http.Header{"Host": {host}}
+		if host == "" {
+			header = nil
+		}
+		for _, origin := range []string{"", "http://" + host} {
+			if origin != "" && host != "" {
+				header.Set("Origin", origin)
+			}
+			conn, response, err := websocket.DefaultDialer.Dial("ws://"+s.addr+"/ws/", header)
+			if response == nil {
+				t.Fatal(err)
+			}
+			if err == nil {
+				_ = conn.Close()
+			}
+			if response.StatusCode != status {
+				t.Errorf("Host %q, Origin %q: got %d, want %d", host, origin, response.StatusCode, status)
+			}
+		}
 	}
 }
 

@@ -17,7 +17,11 @@ package delivery
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
+	"math/rand/v2"
+	"net/http"
 	"runtime"
 	"sync"
 	"time"
@@ -25,6 +29,7 @@ import (
 	"github.com/gorilla/websocket"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/rotki/notification-bridge/bridge/auth"
 	"github.com/rotki/notification-bridge/bridge/journal"
 	"github.com/rotki/notification-bridge/bridge/session"
 )
@@ -49,8 +54,27 @@ type Config struct {
 	// StringData makes data a string that holds JSON for clients that do not choose with data=; off by default.
 	StringData bool
 	// AllowedOrigins are web origins, such as https://rotki.example.org, whose pages may connect beside those of
-	// the same host and of loopback.
+	// the same host and of loopback. https://*.example.org stands for all subdomains of example.org, at any depth.
 	AllowedOrigins []string
+	// LocalHosts refuses requests whose Host is neither loopback's nor that of an allowed origin; off by default. Where
+	// nobody is asked who he is, it keeps out pages whose own name was made to lead to this machine (DNS rebinding).
+	LocalHosts bool
+	// Authenticate finds out who makes a request; everybody is anonymous by default. An error is an *auth.Refusal. It must
+	// be safe for concurrent use.
+	Authenticate func(r *http.Request) (auth.Caller, error)
+	// Subprotocol chooses one of those that a handshake offers, empty for none; none by default.
+	Subprotocol func(r *http.Request) string
+	// Revoked reports whether the token of an id was revoked; never by default. It must be safe for concurrent use.
+	Revoked func(tokenID string) bool
+	// Proxies say for whom they forward requests; none by default.
+	Proxies auth.Proxies
+	// Limits bound how many may connect, and how fast; they have no bounds by default.
+	Limits Limits
+	// ClientRate is how many messages, control frames and pieces of up to 4 KiB a client may send in a second; 1,000 by
+	// default. Beyond it, the connection is ended with 1008. Negative: no limit.
+	ClientRate int
+	// Name tells this engine's connections from those of others; a random one by default.
+	Name string
 	// Sessions are by which browsers resume that know nothing of it; none by default.
 	Sessions *session.Registry
 	// SessionsByOrigin lets a client on this machine, to which no cookie comes back, resume by its origin and user agent;
@@ -80,6 +104,21 @@ func (c Config) withDefaults() Config {
 	if c.Types == nil {
 		c.Types = func() []string { return nil }
 	}
+	if c.Authenticate == nil {
+		c.Authenticate = func(*http.Request) (auth.Caller, error) { return auth.Caller{}, nil }
+	}
+	if c.Subprotocol == nil {
+		c.Subprotocol = func(*http.Request) string { return "" }
+	}
+	if c.Revoked == nil {
+		c.Revoked = func(string) bool { return false }
+	}
+	if c.ClientRate == 0 {
+		c.ClientRate = 1000
+	}
+	if c.Name == "" {
+		c.Name = fmt.Sprintf("%016x", rand.Uint64())
+	}
 	if c.PingInterval == 0 {
 		c.PingInterval = 30 * time.Second
 	}
@@ -107,6 +146,13 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
+var (
+	// errGoingAway: the engine drains, or has stopped.
+	errGoingAway = errors.New("the bridge is shutting down; connect again in a moment")
+	// errHeld: it is not known whether a client's token has been revoked.
+	errHeld = errors.New("the bridge is cut off from the others; connect again in a moment")
+)
+
 // Engine delivers a journal to websocket connections and event streams. It is an http.Handler for the handshakes of the
 // former; Events is one for the latter.
 type Engine struct {
@@ -114,6 +160,7 @@ type Engine struct {
 	start    time.Time
 	origins  origins
 	metrics  *metrics
+	limits   *limits
 	audience audience
 	framer   framer
 	recaller *recaller
@@ -124,10 +171,13 @@ type Engine struct {
 
 	mu         sync.Mutex
 	refuse     bool // no more handshakes: draining, or stopped
+	onHold     bool // no handshakes for now
 	joined     uint64
-	handshakes sync.WaitGroup // admitted, and not yet with a shard
-	sockets    sync.WaitGroup // with a shard, and not yet closed
+	joining    map[*subscriber]struct{} // admitted, and not yet with a shard
+	handshakes sync.WaitGroup           // as many
+	sockets    sync.WaitGroup           // with a shard, and not yet closed
 	pumps      sync.WaitGroup
+	stopped    chan struct{} // closed once no shard does anything any more
 }
 
 // New returns an engine. It accepts connections at once, and delivers to them once Run is called.
@@ -141,6 +191,9 @@ func New(config Config) *Engine {
 		recaller: newRecaller(config.Log, config.Logger),
 		upgrader: newUpgrader(false),
 		deflater: newUpgrader(true),
+		limits:   newLimits(config.Limits, config.Logger, config.Registerer),
+		joining:  make(map[*subscriber]struct{}),
+		stopped:  make(chan struct{}),
 	}
 	e.metrics = newMetrics(config.Registerer, e)
 	for range config.Shards {
@@ -154,6 +207,7 @@ func New(config Config) *Engine {
 func (e *Engine) Run(ctx context.Context) error {
 	var polling, shards sync.WaitGroup
 	defer polling.Wait()
+	defer close(e.stopped)
 	for _, s := range e.shards {
 		poller, err := newPoller()
 		if err != nil {
@@ -217,36 +271,56 @@ func (e *Engine) Count(typ string, recipients []string) int {
 // Connections returns how many subscribers there are at this moment.
 func (e *Engine) Connections() int { return e.audience.size() }
 
-// admit counts a subscriber whose handshake is in order, unless the engine is going away. It begins at a place in the
-// journal, or with what is appended from now on (now). Either welcome or dismiss must follow.
-func (e *Engine) admit(s *subscriber, from uint64) bool {
+// admit counts a subscriber whose handshake is in order. It begins at a place in the journal, or with what is appended
+// from now on (now). Either welcome or dismiss must follow, unless there is an error: errGoingAway, errHeld or a limit's.
+func (e *Engine) admit(s *subscriber, from uint64) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.refuse {
-		return false
+	switch {
+	case e.refuse:
+		return errGoingAway
+	case e.onHold:
+		return errHeld
+	}
+	if err := e.limits.take(s, e.audience.size()); err != nil {
+		return err
 	}
 	s.shard = e.shards[e.joined%uint64(len(e.shards))]
 	e.joined++
+	s.id, s.born = e.joined, instant(time.Since(e.start))
 	// The cursor first: whoever is counted must get what is appended afterwards.
 	oldest, next := e.config.Log.Bounds()
 	if s.next = from; from == now {
 		s.next = next
 	}
 	s.behind = s.next < oldest
-	s.filter = e.audience.join(s.filter)
+	s.filter = e.audience.join(s.filter, s.subject())
+	e.joining[s] = struct{}{}
 	e.handshakes.Add(1)
-	return true
+	return nil
 }
 
 // dismiss takes back admit.
 func (e *Engine) dismiss(s *subscriber) {
-	e.audience.leave(s.filter)
+	e.mu.Lock()
+	delete(e.joining, s)
+	e.mu.Unlock()
+	e.leave(s)
 	e.handshakes.Done()
+}
+
+// leave counts a subscriber out.
+func (e *Engine) leave(s *subscriber) {
+	e.limits.release(s)
+	e.audience.leave(s.filter, s.subject())
 }
 
 // welcome hands a subscriber whose handshake was answered to its shard.
 func (e *Engine) welcome(s *subscriber) {
 	e.sockets.Add(1)
+	e.mu.Lock()
+	delete(e.joining, s)
 	s.shard.post(func() { s.shard.add(s) })
+	e.mu.Unlock()
 	e.handshakes.Done()
 }

@@ -34,8 +34,11 @@ func (e *Engine) serveEvents(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.form = s.form&stringData | eventLines
-	if !e.join(s, from) {
+	if err := e.join(s, from); err == errGoingAway {
 		e.hangUp(handshakeDraining)
+	} else if err != nil {
+		e.refuseForNow(w, err)
+		return
 	}
 	e.conclude(s, e.stream(s, w, r))
 }

@@ -132,7 +132,7 @@ func TestEventsEnd(t *testing.T) {
 	stream := s.events(t, "?close=codes", "")
 	stream.next(t)
 	await(t, "it has joined", func() bool { return s.Connections() == 1 })
-	s.Expel()
+	s.Disconnect(delivery.Selector{}, delivery.Dismissed)
 	if stream.lines.Scan() || stream.lines.Err() != nil {
 		t.Errorf("after the end came %q, %v", stream.lines.Text(), stream.lines.Err())
 	}

@@ -3,6 +3,7 @@ package delivery
 // NewEcho returns an engine that sends every message back to the client that it came from, over the connection code of
 // every other, for checks of the protocol.
 func NewEcho(config Config) *Engine {
+	config.ClientRate = -1 // it is asked more than any client is allowed
 	e := New(config)
 	e.received = func(sub *subscriber, r received) {
 		frame := appendFrame(nil, r.opcode, r.payload)
@@ -13,17 +14,6 @@ func NewEcho(config Config) *Engine {
 		c.writing = append(c.writing, frame...) // nothing is published here, so that no frame is ever half written
 	}
 	return e
-}
-
-// Expel ends every connection with a clean 1008, as for those who may not be here.
-func (e *Engine) Expel() {
-	for _, s := range e.shards {
-		s.post(func() {
-			for _, members := range []*roster{&s.able, &s.blocked} {
-				members.each(func(sub *subscriber) { s.end(sub, &NotAllowed) })
-			}
-		})
-	}
 }
 
 // Ending returns how many subscribers a close frame is due to that is not written yet.

@@ -30,7 +30,7 @@ func (s *shard) flush(sub *subscriber) {
 			} else {
 				s.block(sub)
 			}
-		case sub.next < s.head && !sub.recalling && !sub.leaving:
+		case sub.next < s.head && !sub.recalling && !sub.leaving && !s.held:
 			s.flushBatch(sub)
 		default:
 			if sub.next >= s.head {
@@ -77,6 +77,7 @@ func (s *shard) flushBatch(sub *subscriber) {
 	confirm := s.mayAsk(sub, true)
 	b, err := s.batches.get(batchKey{
 		from: sub.next, form: sub.form, conflate: s.conflates(sub), confirm: confirm, filter: sub.filter,
+		subject: sub.subject(),
 	})
 	if err != nil {
 		s.lost(sub, err)

@@ -240,7 +240,7 @@ func (m *mix) checkNumbers() {
 	await(m.t, "connections and disconnects add up to the handshakes", func() bool {
 		ended := 0
 		for _, name := range []string{
-			"client_closed", "connection_lost", "protocol_error", "not_allowed", "too_slow", "write_timeout", "ping_timeout", "shutdown",
+			"client_closed", "connection_lost", "protocol_error", "expired", "revoked", "dismissed", "too_talkative", "too_slow", "write_timeout", "ping_timeout", "shutdown",
 		} {
 			ended += reason(name)
 		}

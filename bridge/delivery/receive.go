@@ -1,6 +1,10 @@
 package delivery
 
-import "github.com/gorilla/websocket"
+import (
+	"time"
+
+	"github.com/gorilla/websocket"
+)
 
 const (
 	// maxReads is how often in a row one client is read from: one that floods the bridge must not hold up the others.
@@ -27,7 +31,9 @@ func (s *shard) receive(sub *subscriber) {
 			}
 		case sub.ending == nil && sub.form&eventLines == 0:
 			sub.heard = true
-			s.hear(sub, s.input[:n])
+			if s.maySpeak(sub) {
+				s.hear(sub, s.input[:n])
+			}
 		}
 		if sub.roster == nil {
 			return
@@ -37,6 +43,22 @@ func (s *shard) receive(sub *subscriber) {
 		sub.again = true
 		s.again = append(s.again, sub)
 	}
+}
+
+// maySpeak counts a message, a control frame, or a piece of input of a client, and ends one that says too much.
+func (s *shard) maySpeak(sub *subscriber) bool {
+	if s.config.ClientRate < 0 {
+		return true
+	}
+	if now := s.now(); now-sub.spokeAt >= instant(time.Second) {
+		sub.spokeAt, sub.spoke = now, 0
+	}
+	if sub.spoke++; sub.spoke <= s.config.ClientRate {
+		return true
+	}
+	s.engine.limits.exceeded(limitClientRate, sub.peer.Addr())
+	s.end(sub, &TooTalkative)
+	return false
 }
 
 // parted sees to a client of which nothing more will come.
@@ -63,6 +85,9 @@ func (s *shard) hear(sub *subscriber, p []byte) {
 		var err error
 		if r, p, err = in.take(p, s.inflate); err != nil {
 			s.farewell(sub, &ProtocolError, closeFrame(int(err.(violation))))
+			return
+		}
+		if r.opcode != 0 && !s.maySpeak(sub) {
 			return
 		}
 		switch r.opcode {

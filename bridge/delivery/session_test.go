@@ -330,7 +330,7 @@ func testSessionModel(t *testing.T, w wire) {
 		case 1:
 			_ = conn.Close() // the bridge sees the end of TCP
 		default:
-			s.Expel() // the bridge ends it
+			s.Disconnect(delivery.Selector{}, delivery.Dismissed) // the bridge ends it
 			_, _ = io.Copy(io.Discard, conn.NetConn())
 		}
 		await(t, "the connection has ended", func() bool { return s.Connections() == 0 })

@@ -33,6 +33,7 @@ type shard struct {
 	head     uint64
 	again    []*subscriber // those from which more can be read
 	draining bool
+	held     bool    // nothing more is to be delivered for now
 	askEvery instant // how far apart the questions to one client are
 	input    [inputBuffer]byte
 	inbound  inbound // serves all clients that are between two messages
@@ -135,6 +136,14 @@ func (s *shard) add(sub *subscriber) {
 		s.finish(sub, ConnectionLost)
 		return
 	}
+	if sub.unwanted != nil {
+		s.end(sub, sub.unwanted)
+		return
+	}
+	if id := sub.tokenID(); id != "" && s.config.Revoked(id) { // since it was checked
+		s.end(sub, &Revoked)
+		return
+	}
 	s.ready(sub, sub.early, false)
 }
 
@@ -169,7 +178,7 @@ func (s *shard) readAgain() (more bool) {
 func (s *shard) walk() {
 	for i := 0; i < len(s.able); {
 		sub := s.able[i]
-		if sub.next < s.head && sub.ending == nil {
+		if sub.next < s.head && sub.ending == nil && !s.held {
 			s.flush(sub)
 		}
 		if i < len(s.able) && s.able[i] == sub {
@@ -201,6 +210,8 @@ func (s *shard) checkTime(sub *subscriber, now instant) {
 		if now > sub.endAt {
 			s.expire(sub)
 		}
+	case sub.expires != 0 && now >= sub.expires:
+		s.end(sub, &Expired)
 	case sub.blocked && sub.next < s.oldest && !sub.behind:
 		s.end(sub, &TooSlow)
 	case sub.blocked && now-sub.progress > instant(s.config.WriteTimeout):
@@ -231,7 +242,7 @@ func (s *shard) pingOrDrop(sub *subscriber, now instant) {
 
 // idle reports whether the subscriber has got all there is.
 func (s *shard) idle(sub *subscriber) bool {
-	return (sub.next >= s.head || sub.leaving) && sub.offset == 0 && sub.controls == nil && sub.socket.flushed()
+	return (sub.next >= s.head || sub.leaving || s.held) && sub.offset == 0 && sub.controls == nil && sub.socket.flushed()
 }
 
 // drain gives every subscriber its turn to end, over a time.

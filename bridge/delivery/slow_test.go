@@ -121,7 +121,7 @@ func testCloseWaitsForTheFrame(t *testing.T, w wire) {
 		{"the client breaks the protocol", func(_ *served, conn *websocket.Conn) {
 			_, _ = conn.NetConn().Write([]byte{0xa1, 0x80, 0, 0, 0, 0})
 		}},
-		{"the bridge closes", func(s *served, _ *websocket.Conn) { s.Expel() }},
+		{"the bridge closes", func(s *served, _ *websocket.Conn) { s.Disconnect(delivery.Selector{}, delivery.Dismissed) }},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := serveOn(t, w, delivery.Config{SendBuffer: 1}, journal.MemoryConfig{})

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/rotki/notification-bridge/bridge/auth"
 	"github.com/rotki/notification-bridge/bridge/session"
 )
 
@@ -38,15 +39,20 @@ type subscriber struct {
 	leaving    bool        // it gets nothing more, and is about to be ended
 	missed     uint8       // pings in a row since when nothing came
 
-	session *session.Session // set by the handshake; nil for none
-	told    string           // what it is told first, in an event of its own
-	unknown bool             // nobody has heard of its session yet
-	asked   uint64           // the cursor that the last ping carried, until the pong has come; 0 for none
-	sure    uint64           // the last cursor that came back: everything before it has reached the client
-	askedAt instant
+	id       uint64           // set by the handshake: tells it from every other of this engine
+	unwanted *Disconnect      // why it is to be ended as soon as its shard has it; nil for not at all
+	who      *auth.Caller     // set by the handshake; nil for somebody anonymous
+	expires  instant          // when its credential does; 0 for never
+	born     instant          // set by the handshake: when that was answered
+	session  *session.Session // set by the handshake; nil for none
+	told     string           // what it is told first, in an event of its own
+	unknown  bool             // nobody has heard of its session yet
+	asked    uint64           // the cursor that the last ping carried, until the pong has come; 0 for none
+	sure     uint64           // the last cursor that came back: everything before it has reached the client
+	askedAt  instant
 
 	shard     *shard         // set by the handshake
-	peer      netip.AddrPort // set by the handshake
+	peer      netip.AddrPort // set by the handshake: where it comes from, without a port where a proxy says so
 	queued    atomic.Bool    // that its socket is ready is in the shard's inbox
 	roster    *roster        // where the shard has it
 	slot      int            // index there
@@ -55,6 +61,24 @@ type subscriber struct {
 	pingAt    instant
 	endAt     instant // until when the close frame must be written, or the peer close; while draining, when to end
 	discarded int     // bytes that were thrown away after the end
+	spokeAt   instant // since when its frames are counted
+	spoke     int     // how many have come since then
+}
+
+// subject returns who it is; empty for somebody anonymous.
+func (s *subscriber) subject() string {
+	if s.who == nil {
+		return ""
+	}
+	return s.who.Subject
+}
+
+// tokenID returns by what its token can be revoked; empty for nothing.
+func (s *subscriber) tokenID() string {
+	if s.who == nil {
+		return ""
+	}
+	return s.who.TokenID
 }
 
 // controls are the control frames that are due to a subscriber. They are only ever begun between two notifications.

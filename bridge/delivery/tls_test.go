@@ -119,7 +119,7 @@ func TestBrokenTLS(t *testing.T) {
 func TestFlood(t *testing.T) { onEveryWire(t, testFlood) }
 
 func testFlood(t *testing.T, w wire) {
-	s := serveOn(t, w, delivery.Config{Shards: 1}, journal.MemoryConfig{})
+	s := serveOn(t, w, delivery.Config{Shards: 1, ClientRate: -1}, journal.MemoryConfig{})
 	bystander, flooding := s.dial(t, ""), s.dial(t, "?types=other")
 	heard := make(chan error, 1)
 	flooding.SetPongHandler(func(payload string) error {
@@ -159,7 +159,7 @@ func testFlood(t *testing.T, w wire) {
 
 // TestFloodOfMany: more clients that never stop talking than a shard looks at in one go do not keep it from the others.
 func TestFloodOfMany(t *testing.T) {
-	s := serve(t, delivery.Config{Shards: 1}, journal.MemoryConfig{})
+	s := serve(t, delivery.Config{Shards: 1, ClientRate: -1}, journal.MemoryConfig{})
 	bystander := s.dial(t, "")
 	said := masked(0x82, make([]byte, 1000))
 	var flooding sync.WaitGroup

@@ -124,7 +124,8 @@ type Record struct {
 	// Subscribers is the entry's.
 	Subscribers uint32
 
-	newest   *newest // set by the window, before anybody sees the record; nil without a key
+	newest   *newest                  // set by the window, before anybody sees the record; nil without a key
+	sorted   atomic.Pointer[[]string] // the recipients, where there are many; nil until they are asked for
 	building sync.Mutex
 	variants [Variants]atomic.Pointer[[]byte]
 }

@@ -42,6 +42,7 @@ package session
 
 import (
 	"context"
+	"fmt"
 	"hash/maphash"
 	"log/slog"
 	"sync"
@@ -269,6 +270,11 @@ func (r *Registry) nextID() entryID {
 		id.instance = r.saver.instance
 	}
 	return id
+}
+
+// ID stands for the browser that the session is of, whatever its connection, without being its name.
+func (s *Session) ID() string {
+	return fmt.Sprintf("%016x", digest("session", string(s.owner.name[:])))
 }
 
 // Start says with which cursor the connection begins.

@@ -19,15 +19,18 @@ type serveCommand struct {
 	Config      string `help:"A TOML file with settings, named like these flags."`
 	PrintConfig bool   `help:"Print the settings in force as a file for --config, and exit."`
 
-	HTTPAddr  string `default:"127.0.0.1:5043" help:"Where websocket subscribers connect. Port 0 chooses a free one."`
-	GRPCAddr  string `default:"127.0.0.1:5044" help:"Where publishers connect."`
-	AdminAddr string `default:"127.0.0.1:5045" help:"Where /metrics, /healthz, /readyz and /debug/pprof/ are."`
+	HTTPAddr      string `default:"127.0.0.1:5043" help:"Where websocket subscribers connect. Port 0 chooses a free one."`
+	GRPCAddr      string `default:"127.0.0.1:5044" help:"Where publishers connect."`
+	AdminAddr     string `default:"127.0.0.1:5045" help:"Where /metrics, /healthz, /readyz and /debug/pprof/ are."`
+	AdminGRPCAddr string `name:"admin-grpc-addr" default:"127.0.0.1:5046" help:"Where AdminService is, which lists and ends connections and revokes tokens."`
 
-	InsecureAllowAnonymous bool     `help:"Listen on addresses that others can reach, though anyone may then publish and read."`
-	AllowedOrigins         []string `help:"Web origins whose pages may connect, beside those of the same host and of loopback."`
-	Contract               string   `placeholder:"FILE" help:"A descriptor image whose contract is in force instead of the built-in one, which it must extend; SIGHUP reads it again."`
-	Upstream               string   `help:"URL of a server that answers every HTTP request that is not the bridge's own."`
-	DataAsString           bool     `help:"Send data as a string that holds JSON to clients that do not choose with data=."`
+	AllowedOrigins []string `help:"Web origins whose pages may connect, beside those of the same host and of loopback; https://*.example.org stands for all subdomains."`
+	Contract       string   `placeholder:"FILE" help:"A descriptor image whose contract is in force instead of the built-in one, which it must extend; SIGHUP reads it again."`
+	Upstream       string   `help:"URL of a server that answers every HTTP request that is not the bridge's own."`
+	DataAsString   bool     `help:"Send data as a string that holds JSON to clients that do not choose with data=."`
+
+	Access accessFlags `embed:""`
+	Limits limitFlags  `embed:""`
 
 	Sessions         bool          `default:"true" negatable:"" help:"Give browsers a cookie by which they resume where their connection was lost."`
 	SessionsByOrigin bool          `default:"true" negatable:"" help:"On this machine, where no cookie comes back, go by origin and user agent."`
@@ -74,7 +77,7 @@ func (c *serveCommand) Validate(ctx *kong.Context) error {
 	for _, flag := range ctx.Flags() {
 		switch value := ctx.FlagValue(flag).(type) {
 		case int:
-			if value <= 0 {
+			if value <= 0 && (value < 0 || flag.Default != "0") {
 				return fmt.Errorf("--%s must be greater than 0", flag.Name)
 			}
 		case time.Duration:
@@ -97,24 +100,33 @@ func (c *serveCommand) Run(ctx context.Context, command *kong.Context, streams s
 	}
 	logger := c.logger(streams.Err)
 	b, err := bridge.Open(ctx, bridge.Config{
-		HTTPAddr:               c.HTTPAddr,
-		GRPCAddr:               c.GRPCAddr,
-		AdminAddr:              c.AdminAddr,
-		InsecureAllowAnonymous: c.InsecureAllowAnonymous,
-		AllowedOrigins:         c.AllowedOrigins,
-		Contract:               c.Contract,
-		Upstream:               c.Upstream,
-		StringData:             c.DataAsString,
-		NoSessions:             !c.Sessions,
-		NoSessionsByOrigin:     !c.SessionsByOrigin,
-		SessionTime:            c.SessionTime,
-		SessionLimit:           c.SessionLimit,
-		DrainTimeout:           c.DrainTimeout,
-		PingInterval:           c.PingInterval,
-		WriteTimeout:           c.WriteTimeout,
-		CompressFrom:           c.compressFrom(),
-		SendBuffer:             c.SendBuffer,
-		MaxMessageBytes:        c.MaxMessageBytes,
+		HTTPAddr:           c.HTTPAddr,
+		GRPCAddr:           c.GRPCAddr,
+		AdminAddr:          c.AdminAddr,
+		AdminGRPCAddr:      c.AdminGRPCAddr,
+		HTTPTLS:            bridge.TLSFiles{Cert: c.Access.HTTPTLSCert, Key: c.Access.HTTPTLSKey},
+		GRPCTLS:            bridge.TLSFiles{Cert: c.Access.GRPCTLSCert, Key: c.Access.GRPCTLSKey, ClientCA: c.Access.GRPCClientCA},
+		AdminTLS:           bridge.TLSFiles{Cert: c.Access.AdminTLSCert, Key: c.Access.AdminTLSKey},
+		Access:             c.Access.config(),
+		Limits:             c.Limits.config(),
+		ClientRate:         c.Limits.ClientRate,
+		PublishRate:        c.Limits.PublishRate,
+		MaxStreams:         c.Limits.MaxStreams,
+		MaxPublishers:      c.Limits.MaxPublishers,
+		AllowedOrigins:     c.AllowedOrigins,
+		Contract:           c.Contract,
+		Upstream:           c.Upstream,
+		StringData:         c.DataAsString,
+		NoSessions:         !c.Sessions,
+		NoSessionsByOrigin: !c.SessionsByOrigin,
+		SessionTime:        c.SessionTime,
+		SessionLimit:       c.SessionLimit,
+		DrainTimeout:       c.DrainTimeout,
+		PingInterval:       c.PingInterval,
+		WriteTimeout:       c.WriteTimeout,
+		CompressFrom:       c.compressFrom(),
+		SendBuffer:         c.SendBuffer,
+		MaxMessageBytes:    c.MaxMessageBytes,
 		Journal: journal.MemoryConfig{
 			Messages:    c.JournalMessages,
 			Bytes:       c.JournalBytes,

@@ -1,0 +1,328 @@
+package delivery_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"github.com/rotki/notification-bridge/bridge/auth"
+	"github.com/rotki/notification-bridge/bridge/delivery"
+	"github.com/rotki/notification-bridge/bridge/journal"
+	"github.com/rotki/notification-bridge/bridge/session"
+)
+
+// named believes a header who is calling, as a proxy's would be believed.
+func named(r *http.Request) (auth.Caller, error) {
+	c := auth.Caller{Subject: r.Header.Get("Subject"), TokenID: r.Header.Get("Token-Id")}
+	if types := r.Header.Values("Types"); len(types) > 0 {
+		c.Types = types
+	}
+	if lasts, err := time.ParseDuration(r.Header.Get("Lasts")); err == nil {
+		c.Expires = time.Now().Add(lasts)
+	}
+	return c, nil
+}
+
+func (s *served) dialAs(t testing.TB, subject, query string, header ...string) *websocket.Conn {
+	t.Helper()
+	h := http.Header{"Subject": {subject}}
+	for i := 0; i+1 < len(header); i += 2 {
+		h.Add(header[i], header[i+1])
+	}
+	conn, response, err := s.dialer().DialContext(t.Context(), s.url(query), h)
+	if err != nil {
+		t.Fatalf("dial: %v (%v)", err, response)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
+
+func (s *served) publishTo(t testing.TB, data string, recipients ...string) {
+	t.Helper()
+	if _, err := s.journal.Append(t.Context(), journal.Entry{Type: "legacy", Data: []byte(data), Recipients: recipients}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// endsAtOnce fails unless a clean 1008 is the next that comes.
+func endsAtOnce(t testing.TB, conn *websocket.Conn) {
+	t.Helper()
+	_ = conn.SetReadDeadline(time.Now().Add(patience))
+	if _, message, err := conn.ReadMessage(); !websocket.IsCloseError(err, websocket.ClosePolicyViolation) {
+		t.Errorf("got %q, %v instead of the end", message, err)
+	}
+}
+
+// TestRecipients: whoever a notification names gets it, on every connection, and nobody else does.
+func TestRecipients(t *testing.T) { onEveryWire(t, testRecipients) }
+
+func testRecipients(t *testing.T, w wire) {
+	s := serveOn(t, w, delivery.Config{Authenticate: named}, journal.MemoryConfig{})
+	const messages = 2000
+	subjects := []string{"", "ann", "ann", "bob", "cy"} // of the connections; the first is anonymous
+	var conns []*websocket.Conn
+	for _, subject := range subjects {
+		conns = append(conns, s.dialAs(t, subject, ""))
+	}
+	random := rand.New(rand.NewPCG(6, 0))
+	want := make([][]string, len(subjects))
+	publish := func(i int) {
+		data := fmt.Sprint(i)
+		var recipients []string
+		for _, subject := range []string{"ann", "bob", "cy", "nobody"} {
+			if random.IntN(3) == 0 {
+				recipients = append(recipients, subject)
+			}
+		}
+		for c, subject := range subjects {
+			if len(recipients) == 0 || slices.Contains(recipients, subject) {
+				want[c] = append(want[c], envelopeOf("legacy", data))
+			}
+		}
+		expected := 0
+		for c := range subjects {
+			if n := len(want[c]); n > 0 && want[c][n-1] == envelopeOf("legacy", data) {
+				expected++
+			}
+		}
+		if got := s.Count("legacy", recipients); got != expected {
+			t.Errorf("%v: counted %d, it is for %d", recipients, got, expected)
+		}
+		s.publishTo(t, data, recipients...)
+	}
+	for i := range messages {
+		publish(i)
+	}
+	s.publishTo(t, `"last"`)
+	for c, conn := range conns {
+		for _, envelope := range append(want[c], envelopeOf("legacy", `"last"`)) {
+			if got := receive(t, conn); got != envelope {
+				t.Fatalf("connection %d of %q got %s, want %s", c, subjects[c], got, envelope)
+			}
+		}
+	}
+}
+
+// TestRecipientsByEveryWay: by resuming, by a session's cookie and over events, too, each gets its own only.
+func TestRecipientsByEveryWay(t *testing.T) {
+	s := serve(t, delivery.Config{Authenticate: named, Sessions: session.New(session.Config{})}, journal.MemoryConfig{})
+	pageOf := func(subject string) *page {
+		p := s.page()
+		p.header.Set("Subject", subject)
+		return p
+	}
+	ann, bob := pageOf("ann"), pageOf("bob")
+	for _, p := range []*page{ann, bob} {
+		conn, _ := p.connect(t, "")
+		reset(conn)
+	}
+	await(t, "both are gone", func() bool { return s.Connections() == 0 })
+	s.publishTo(t, `"for ann"`, "ann")
+	s.publishTo(t, `"for bob"`, "bob")
+	s.publishTo(t, `"for all"`)
+	for _, p := range []*page{ann, bob} {
+		conn, _ := p.connect(t, "")
+		own := envelopeOf("legacy", fmt.Sprintf(`"for %s"`, p.header.Get("Subject")))
+		for _, want := range []string{own, envelopeOf("legacy", `"for all"`)} {
+			if got := receive(t, conn); got != want {
+				t.Errorf("%s got %s, want %s", p.header.Get("Subject"), got, want)
+			}
+		}
+		reset(conn)
+	}
+	await(t, "both are gone again", func() bool { return s.Connections() == 0 })
+
+	s.publishTo(t, `"ann again"`, "ann")
+	thief := pageOf("bob")
+	thief.cookie = ann.cookie // which carries no rights
+	stolen, _ := thief.connect(t, "")
+	s.publishTo(t, `"now"`)
+	if got := receive(t, stolen); got != envelopeOf("legacy", `"now"`) {
+		t.Errorf("with ann's cookie bob got %s", got)
+	}
+	resumed := s.dialAs(t, "bob", "?since=earliest")
+	for _, want := range []string{`"for bob"`, `"for all"`, `"now"`} {
+		if got := receive(t, resumed); !strings.Contains(got, want) {
+			t.Errorf("bob resumed with %s, want %s", got, want)
+		}
+	}
+}
+
+// TestTypesOfToken: a token may narrow what its bearer sees, whatever it asks for.
+func TestTypesOfToken(t *testing.T) {
+	s := serve(t, delivery.Config{Authenticate: named}, journal.MemoryConfig{})
+	for name, tc := range map[string]struct {
+		query string
+		types []string
+		want  []string
+	}{
+		"all":              {"", []string{"legacy", "other"}, []string{"legacy", "other"}},
+		"one":              {"", []string{"other"}, []string{"other"}},
+		"one, asked":       {"?types=other,legacy", []string{"other"}, []string{"other"}},
+		"another is asked": {"?types=legacy", []string{"other"}, nil},
+		"unknown ones":     {"", []string{"no_type"}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			header := []string{"Token-Id", name}
+			for _, typ := range tc.types {
+				header = append(header, "Types", typ)
+			}
+			conn := s.dialAs(t, "ann", tc.query, header...)
+			s.publish(t, "legacy", "1")
+			s.publish(t, "other", "2")
+			await(t, "it has got all", func() bool {
+				c := s.List(delivery.Selector{TokenID: name})
+				return len(c) == 1 && c[0].Lag == 0
+			})
+			s.Disconnect(delivery.Selector{TokenID: name}, delivery.Dismissed)
+			for _, typ := range tc.want {
+				if got := receive(t, conn); !strings.Contains(got, `"type":"`+typ+`"`) {
+					t.Errorf("got %s, want %s", got, typ)
+				}
+			}
+			if code := closeCode(t, conn); code != websocket.ClosePolicyViolation {
+				t.Errorf("it ended with %d", code)
+			}
+		})
+	}
+}
+
+// TestExpires: a connection ends with its credential, and others do not.
+func TestExpires(t *testing.T) { onEveryWire(t, testExpires) }
+
+func testExpires(t *testing.T, w wire) {
+	s := serveOn(t, w, delivery.Config{Authenticate: named, PingInterval: time.Second}, journal.MemoryConfig{})
+	short, long := s.dialAs(t, "ann", "", "Lasts", "100ms"), s.dialAs(t, "ann", "", "Lasts", "1h")
+	if code := closeCode(t, short); code != websocket.ClosePolicyViolation {
+		t.Errorf("the one that expires ended with %d", code)
+	}
+	s.publishTo(t, "1", "ann")
+	if got := receive(t, long); got != envelopeOf("legacy", "1") {
+		t.Errorf("the other got %s", got)
+	}
+	if got := s.metric(t, "bridge_disconnects_total", "expired"); got != 1 {
+		t.Errorf("%v connections are counted as expired", got)
+	}
+	if got := s.Count("legacy", []string{"ann"}); got != 1 {
+		t.Errorf("%d connections of ann are counted", got)
+	}
+}
+
+// TestRevokedMeanwhile: a token that is revoked while its handshake goes on gets nothing.
+func TestRevokedMeanwhile(t *testing.T) {
+	var revoked atomic.Bool
+	s := serve(t, delivery.Config{
+		Authenticate: func(r *http.Request) (auth.Caller, error) {
+			defer revoked.Store(true)
+			return named(r)
+		},
+		Revoked: func(id string) bool { return id == "t1" && revoked.Load() },
+	}, journal.MemoryConfig{})
+	s.publishTo(t, "1")
+	conn := s.dialAs(t, "ann", "?since=earliest", "Token-Id", "t1")
+	endsAtOnce(t, conn)
+}
+
+// TestDisconnect: whoever is chosen gets a clean 1008, and nothing that is published after the call has returned.
+func TestDisconnect(t *testing.T) { onEveryWire(t, testDisconnect) }
+
+func testDisconnect(t *testing.T, w wire) {
+	s := serveOn(t, w, delivery.Config{
+		Authenticate: named, Name: "engine", Sessions: session.New(session.Config{}),
+	}, journal.MemoryConfig{})
+	ann, another, bob := s.dialAs(t, "ann", "?types=legacy", "Token-Id", "t1"), s.dialAs(t, "ann", ""), s.dialAs(t, "bob", "")
+	p := s.page()
+	inPage, _ := p.connect(t, "")
+	await(t, "all have joined", func() bool { return len(s.List(delivery.Selector{})) == 4 })
+
+	listed := s.List(delivery.Selector{TokenID: "t1"})
+	if len(listed) != 1 {
+		t.Fatalf("the token has %d connections", len(listed))
+	}
+	c := listed[0]
+	if c.Subject != "ann" || c.Events || !slices.Equal(c.Types, []string{"legacy"}) || !c.Address.IsLoopback() ||
+		time.Since(c.ConnectedAt) > time.Minute || c.Session != "" || !strings.HasPrefix(c.ID, "engine-") || !c.ExpiresAt.IsZero() {
+		t.Errorf("the connection is told as %+v", c)
+	}
+	sessions := slices.DeleteFunc(s.List(delivery.Selector{}), func(c delivery.Connection) bool { return c.Session == "" })
+	if len(sessions) != 1 || strings.Contains(p.cookie, sessions[0].Session) {
+		t.Fatalf("sessions: %+v", sessions)
+	}
+	for i, step := range []struct {
+		what   string
+		sel    delivery.Selector
+		ended  []*websocket.Conn
+		remain int
+	}{
+		{"a connection of nobody", delivery.Selector{Connection: "engine-999"}, nil, 4},
+		{"a subject that is not there", delivery.Selector{Subject: "cy"}, nil, 4},
+		{"a connection", delivery.Selector{Connection: c.ID}, []*websocket.Conn{ann}, 3},
+		{"a subject", delivery.Selector{Subject: "ann"}, []*websocket.Conn{another}, 2},
+		{"a session", delivery.Selector{Session: sessions[0].Session}, []*websocket.Conn{inPage}, 1},
+	} {
+		if got := s.Disconnect(step.sel, delivery.Dismissed); got != len(step.ended) {
+			t.Errorf("%s: %d were ended", step.what, got)
+		}
+		s.publish(t, "legacy", fmt.Sprint(i))
+		for _, conn := range step.ended {
+			for earlier := range i {
+				if got := receive(t, conn); got != envelopeOf("legacy", fmt.Sprint(earlier)) {
+					t.Errorf("%s: before its end it got %s, want %d", step.what, got, earlier)
+				}
+			}
+			endsAtOnce(t, conn)
+		}
+		await(t, step.what+": the others have got it", func() bool {
+			left := s.List(delivery.Selector{})
+			return s.Connections() == step.remain &&
+				!slices.ContainsFunc(left, func(c delivery.Connection) bool { return c.Lag > 0 })
+		})
+	}
+	if got := receive(t, bob); got != envelopeOf("legacy", "0") {
+		t.Errorf("bob got %s", got)
+	}
+}
+
+// TestSubprotocol: what the handshake chooses is answered.
+func TestSubprotocol(t *testing.T) {
+	s := serve(t, delivery.Config{
+		Subprotocol: func(r *http.Request) string { return websocket.Subprotocols(r)[1] },
+	}, journal.MemoryConfig{})
+	dialer := s.dialer()
+	dialer.Subprotocols = []string{"a", "b"}
+	if conn := s.dialWith(t, dialer, ""); conn.Subprotocol() != "b" {
+		t.Errorf("answered with %q", conn.Subprotocol())
+	}
+}
+
+// TestHold: while it is held, the engine delivers nothing and lets nobody in, and afterwards nothing is missing.
+func TestHold(t *testing.T) { onEveryWire(t, testHold) }
+
+func testHold(t *testing.T, w wire) {
+	s := serveOn(t, w, delivery.Config{Authenticate: named}, journal.MemoryConfig{})
+	ann, bob := s.dialAs(t, "ann", ""), s.dialAs(t, "bob", "")
+	s.Hold(true)
+	s.publish(t, "legacy", "1")
+	if status, retryAfter, _ := s.refusedAs(t, "cy"); status != http.StatusServiceUnavailable || retryAfter == "" {
+		t.Errorf("while it is held a handshake got %d", status)
+	}
+	if ended := s.Disconnect(delivery.Selector{Subject: "bob"}, delivery.Revoked); ended != 1 {
+		t.Errorf("%d were ended", ended)
+	}
+	endsAtOnce(t, bob)
+	s.Hold(false)
+	s.publish(t, "legacy", "2")
+	for _, want := range []string{"1", "2"} {
+		if got := receive(t, ann); got != envelopeOf("legacy", want) {
+			t.Errorf("ann got %s, want %s", got, want)
+		}
+	}
+	s.dialAs(t, "cy", "")
+}

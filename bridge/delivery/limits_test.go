@@ -1,0 +1,107 @@
+package delivery_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"github.com/rotki/notification-bridge/bridge/delivery"
+	"github.com/rotki/notification-bridge/bridge/journal"
+)
+
+// refusedAs tries to connect, and returns the status, the time to wait and the sentence of the refusal.
+func (s *served) refusedAs(t *testing.T, subject string) (status int, retryAfter, sentence string) {
+	t.Helper()
+	conn, response, err := s.dialer().DialContext(t.Context(), s.url(""), http.Header{"Subject": {subject}})
+	if err == nil {
+		_ = conn.Close()
+		return http.StatusSwitchingProtocols, "", ""
+	}
+	if response == nil {
+		t.Fatalf("dial: %v", err)
+	}
+	defer response.Body.Close()
+	body := make([]byte, 1024)
+	n, _ := response.Body.Read(body)
+	return response.StatusCode, response.Header.Get("Retry-After"), strings.TrimSpace(string(body[:n]))
+}
+
+func TestLimits(t *testing.T) {
+	for name, tc := range map[string]struct {
+		limits   delivery.Limits
+		metric   string
+		sentence string
+	}{
+		"in all":                 {delivery.Limits{Connections: 2}, "connections", "as many connections as it may"},
+		"of a subject":           {delivery.Limits{PerSubject: 2}, "connections_per_subject", "close one"},
+		"from an address":        {delivery.Limits{PerAddress: 2}, "connections_per_address", "from your address"},
+		"handshakes":             {delivery.Limits{Handshakes: 2}, "handshakes", "too many"},
+		"handshakes per address": {delivery.Limits{HandshakesPerAddress: 2}, "handshakes_per_address", "too many"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := serve(t, delivery.Config{Authenticate: named, Limits: tc.limits}, journal.MemoryConfig{})
+			first, second := s.dialAs(t, "ann", ""), s.dialAs(t, "ann", "")
+			status, retryAfter, sentence := s.refusedAs(t, "ann")
+			if status != http.StatusServiceUnavailable || retryAfter == "" || !strings.Contains(sentence, tc.sentence) {
+				t.Errorf("the third was answered with %d, Retry-After %q: %s", status, retryAfter, sentence)
+			}
+			if got := s.metric(t, "bridge_subscribers_limited_total", tc.metric); got != 1 {
+				t.Errorf("counted %v times", got)
+			}
+			if got := s.metric(t, "bridge_handshakes_total", "limited"); got != 1 {
+				t.Errorf("%v handshakes are counted as limited", got)
+			}
+			s.publish(t, "legacy", "1")
+			for _, conn := range []*websocket.Conn{first, second} {
+				if got := receive(t, conn); got != envelopeOf("legacy", "1") {
+					t.Errorf("one of those that were let in got %s", got)
+				}
+			}
+			if tc.limits.Handshakes > 0 || tc.limits.HandshakesPerAddress > 0 {
+				return
+			}
+			_ = first.Close()
+			await(t, "it makes room for another", func() bool {
+				status, _, _ := s.refusedAs(t, "ann")
+				return status == http.StatusSwitchingProtocols
+			})
+		})
+	}
+	t.Run("of a subject, another", func(t *testing.T) {
+		s := serve(t, delivery.Config{Authenticate: named, Limits: delivery.Limits{PerSubject: 1}}, journal.MemoryConfig{})
+		s.dialAs(t, "ann", "")
+		s.dialAs(t, "bob", "")
+		s.dialAs(t, "", "")
+		s.dialAs(t, "", "") // anonymous ones are of no subject
+	})
+}
+
+// TestClientRate: a client that says too much is ended for good, and the others notice nothing.
+func TestClientRate(t *testing.T) { onEveryWire(t, testClientRate) }
+
+func testClientRate(t *testing.T, w wire) {
+	s := serveOn(t, w, delivery.Config{ClientRate: 50}, journal.MemoryConfig{})
+	bystander, talkative := s.dial(t, ""), s.dial(t, "")
+	if err := bystander.WriteMessage(websocket.TextMessage, nil); err != nil {
+		t.Fatal(err)
+	}
+	_ = talkative.SetWriteDeadline(time.Now().Add(patience))
+	for range 1000 {
+		if talkative.WriteMessage(websocket.TextMessage, nil) != nil {
+			break // it has been ended
+		}
+	}
+	if code := closeCode(t, talkative); code != websocket.ClosePolicyViolation {
+		t.Errorf("it ended with %d", code)
+	}
+	s.publish(t, "legacy", "1")
+	if got := receive(t, bystander); got != envelopeOf("legacy", "1") {
+		t.Errorf("the bystander got %s", got)
+	}
+	if got := s.metric(t, "bridge_subscribers_limited_total", "client_rate"); got != 1 {
+		t.Errorf("counted %v times", got)
+	}
+}

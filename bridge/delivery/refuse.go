@@ -1,0 +1,51 @@
+package delivery
+
+import (
+	"errors"
+	"math"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/rotki/notification-bridge/bridge/auth"
+)
+
+func (e *Engine) refuseUnavailable(w http.ResponseWriter, err error) {
+	e.config.Logger.Warn("a client cannot resume now", "err", err)
+	w.Header().Set("Retry-After", "2")
+	e.refuseHandshake(w, handshakeFailed, http.StatusServiceUnavailable, "what you missed cannot be read now; connect again in a moment")
+}
+
+// refuseForNow refuses a client that may come back: the error is errGoingAway, errHeld or a *limitError.
+func (e *Engine) refuseForNow(w http.ResponseWriter, err error) {
+	result, wait := handshakeDraining, 2*time.Second
+	if limited := (*limitError)(nil); errors.As(err, &limited) {
+		result, wait = handshakeLimited, limited.retryAfter
+	}
+	w.Header().Set("Retry-After", strconv.Itoa(max(1, int(math.Ceil(wait.Seconds())))))
+	e.refuseHandshake(w, result, http.StatusServiceUnavailable, err.Error())
+}
+
+// refuseCredential refuses a client for what it says of who it is.
+func (e *Engine) refuseCredential(w http.ResponseWriter, err error) {
+	status, told := http.StatusInternalServerError, "internal error; the bridge's log says more"
+	if refusal := (*auth.Refusal)(nil); errors.As(err, &refusal) {
+		status, told = refusal.HTTPStatus(), refusal.Told()
+	}
+	switch status {
+	case http.StatusUnauthorized:
+		w.Header().Set("WWW-Authenticate", `Bearer realm="rotki notifications"`) // RFC 6750 §3
+	case http.StatusServiceUnavailable:
+		w.Header().Set("Retry-After", "2")
+	}
+	e.refuseHandshake(w, handshakeRefused, status, told)
+}
+
+func (e *Engine) refuseHandshake(w http.ResponseWriter, result handshakeResult, status int, sentence string) {
+	e.metrics.handshakes[result].Inc()
+	if status == http.StatusUpgradeRequired {
+		w.Header().Set("Upgrade", "websocket")
+		w.Header().Set("Connection", "Upgrade")
+	}
+	http.Error(w, sentence, status)
+}
