@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 
+	"github.com/rotki/notification-bridge/bridge/auth"
 	"github.com/rotki/notification-bridge/bridge/delivery"
 	"github.com/rotki/notification-bridge/bridge/envelope"
 	"github.com/rotki/notification-bridge/bridge/ingest"
@@ -23,23 +25,22 @@ type pipeline struct {
 }
 
 // Open implements ingest.Sink.
-func (p *pipeline) Open() ingest.Publisher { return publisher{p, p.journal.Term()} }
+func (p *pipeline) Open(caller auth.Caller) ingest.Publisher {
+	return publisher{p, p.journal.Term(), caller}
+}
 
 // publisher is the pipeline for the requests of one stream.
 type publisher struct {
 	*pipeline
-	term uint64
+	term   uint64
+	caller auth.Caller
 }
 
 // Publish implements ingest.Publisher.
 func (p publisher) Publish(ctx context.Context, request *notificationsv1.PublishRequest) (ingest.Pending, error) {
-	for i, recipient := range request.GetRecipients() {
-		if recipient == "" {
-			return nil, &ingest.Rejection{
-				Reason: notificationsv1.Reason_REASON_INVALID_FIELD, Field: fmt.Sprintf("recipients[%d]", i),
-				Message: "is empty; leave recipients out to reach every subscriber",
-			}
-		}
+	recipients, err := p.recipients(request)
+	if err != nil {
+		return nil, err
 	}
 	if request.GetNotification() == nil {
 		return nil, &ingest.Rejection{
@@ -57,6 +58,9 @@ func (p publisher) Publish(ctx context.Context, request *notificationsv1.Publish
 	if err != nil {
 		return nil, rejection(err)
 	}
+	if p.caller.Types != nil && !isIn(p.caller.Types, env.Type) {
+		return nil, notAllowed(env.Type, "is not among the types that your credential allows")
+	}
 	if len(env.Data) > p.maxData {
 		return nil, &ingest.Rejection{
 			Reason: notificationsv1.Reason_REASON_TOO_LARGE, Field: env.Type,
@@ -64,12 +68,12 @@ func (p publisher) Publish(ctx context.Context, request *notificationsv1.Publish
 		}
 	}
 	// Counted before it is appended: whoever is counted has joined, and will get it.
-	subscribers := p.audience.Count(env.Type, request.GetRecipients())
+	subscribers := p.audience.Count(env.Type, recipients)
 	appended, err := p.journal.Append(ctx, journal.Entry{
 		ID:          request.GetId(),
 		Type:        env.Type,
 		Data:        env.Data,
-		Recipients:  request.GetRecipients(),
+		Recipients:  recipients,
 		Key:         env.Key,
 		Term:        p.term,
 		Subscribers: uint32(subscribers),
@@ -81,6 +85,37 @@ func (p publisher) Publish(ctx context.Context, request *notificationsv1.Publish
 		return nil, fmt.Errorf("append to the journal: %w: %w", err, ingest.ErrUnavailable)
 	}
 	return pending{appended}, nil
+}
+
+// recipients returns the recipients of a request, sorted and each once.
+func (p publisher) recipients(request *notificationsv1.PublishRequest) ([]string, error) {
+	all := request.GetRecipients()
+	if p.caller.Recipients != nil && len(all) == 0 {
+		return nil, notAllowed("recipients", "are required: your credential is for certain recipients only")
+	}
+	for i, recipient := range all {
+		field := func() string { return fmt.Sprintf("recipients[%d]", i) }
+		if recipient == "" {
+			return nil, &ingest.Rejection{
+				Reason: notificationsv1.Reason_REASON_INVALID_FIELD, Field: field(),
+				Message: "is empty; leave recipients out to reach every subscriber",
+			}
+		}
+		if p.caller.Recipients != nil && !isIn(p.caller.Recipients, recipient) {
+			return nil, notAllowed(field(), "is not among the recipients that your credential allows")
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all), nil
+}
+
+func isIn(sorted []string, one string) bool {
+	_, found := slices.BinarySearch(sorted, one)
+	return found
+}
+
+func notAllowed(field, message string) error {
+	return &ingest.Rejection{Reason: notificationsv1.Reason_REASON_NOT_ALLOWED, Field: field, Message: message}
 }
 
 // rejection tells a publisher what the envelope refused.

@@ -7,6 +7,9 @@ import (
 
 // conns are the open connections of a server, those that have not begun to speak HTTP/2 too.
 type conns struct {
+	atMost  int            // beyond so many, another is closed at once
+	refused func(net.Addr) // is called for each that is
+
 	mu      sync.Mutex
 	open    map[*conn]struct{}
 	cutting bool
@@ -31,21 +34,35 @@ type listener struct {
 
 // Accept implements net.Listener.
 func (l listener) Accept() (net.Conn, error) {
-	accepted, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
-	}
-	c := &conn{accepted, l.conns}
-	l.conns.mu.Lock()
-	defer l.conns.mu.Unlock()
-	if l.conns.open == nil {
-		l.conns.open = make(map[*conn]struct{})
-	}
-	l.conns.open[c] = struct{}{}
-	if l.conns.cutting {
+	for {
+		accepted, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		if c := l.conns.add(accepted); c != nil {
+			return c, nil
+		}
+		l.conns.refused(accepted.RemoteAddr())
 		_ = accepted.Close()
 	}
-	return c, nil
+}
+
+// add counts a connection in. It returns nil when there are as many as there may be.
+func (c *conns) add(accepted net.Conn) net.Conn {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.open) >= c.atMost {
+		return nil
+	}
+	if c.open == nil {
+		c.open = make(map[*conn]struct{})
+	}
+	one := &conn{accepted, c}
+	c.open[one] = struct{}{}
+	if c.cutting {
+		_ = accepted.Close()
+	}
+	return one
 }
 
 type conn struct {

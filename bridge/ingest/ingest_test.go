@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 
+	"github.com/rotki/notification-bridge/bridge/auth"
 	"github.com/rotki/notification-bridge/bridge/ingest"
 	notificationsv1 "github.com/rotki/notification-bridge/gen/go/rotki/notifications/v1"
 )
@@ -40,7 +41,7 @@ type slowPending struct {
 	position string
 }
 
-func (s *slowSink) Open() ingest.Publisher { return s }
+func (s *slowSink) Open(auth.Caller) ingest.Publisher { return s }
 
 func (s *slowSink) Publish(_ context.Context, r *notificationsv1.PublishRequest) (ingest.Pending, error) {
 	if r.GetId() == "panic" {

@@ -5,11 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"sync/atomic"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 
+	"github.com/rotki/notification-bridge/bridge/auth"
 	notificationsv1 "github.com/rotki/notification-bridge/gen/go/rotki/notifications/v1"
 )
 
@@ -36,6 +37,8 @@ type answer struct {
 // within RecvMsg: what was answered before that call gets out, anything later does not.
 type publishing struct {
 	server  *Server
+	caller  auth.Caller
+	account account
 	sink    Publisher
 	stream  grpc.BidiStreamingServer[notificationsv1.PublishRequest, notificationsv1.PublishResponse]
 	answers chan answer   // closed when the receiver has ended
@@ -44,6 +47,10 @@ type publishing struct {
 	taking  chan struct{} // holds a token while a request is being taken
 	done    chan struct{} // closed when the handler has returned
 
+	gate  sync.Mutex    // held while a request is handed to the sink
+	shut  error         // why no more are, if so; guarded by gate
+	ended chan struct{} // closed once shut is set, which it is once
+
 	// What is sent is put on the wire before Send returns, so that one response does for all that are accepted.
 	response notificationsv1.PublishResponse
 	accepted notificationsv1.PublishResponse_Accepted
@@ -51,27 +58,35 @@ type publishing struct {
 
 // Publish implements NotificationServiceServer.
 func (s *Server) Publish(stream grpc.BidiStreamingServer[notificationsv1.PublishRequest, notificationsv1.PublishResponse]) error {
-	if !s.begin() {
-		return s.streamError(errDraining)
-	}
-	defer s.streams.Done()
+	ctx := stream.Context()
 	p := &publishing{
 		server:  s,
-		sink:    s.config.Sink.Open(),
+		caller:  auth.FromContext(ctx),
+		account: accountOf(ctx),
 		stream:  stream,
 		answers: make(chan answer, window),
 		taking:  make(chan struct{}, 1),
+		ended:   make(chan struct{}),
 		done:    make(chan struct{}),
 	}
+	if err := s.begin(ctx, p); err != nil {
+		return err
+	}
+	defer s.streams.remove(p)
+	p.recheck() // it may have been revoked since it was checked, and before a Recheck saw the stream
+	p.sink = s.config.Sink.Open(p.caller)
 	defer close(p.done)
 	s.receivers.Go(p.receive)
-	return p.answerAll(stream.Context())
+	return p.answerAll(ctx)
 }
 
-// answerAll sends the answers in order, until the receiver has ended and all are sent, or the server drains.
+// answerAll sends the answers in order, until the receiver has ended and all are sent, or no more may be taken.
 func (p *publishing) answerAll(ctx context.Context) error {
-	draining := p.server.draining
-	var stopped chan struct{} // set to taking once the server drains: whoever holds its token keeps requests out
+	expiry := p.expiry()
+	defer expiry.Stop()
+	draining, ended := p.server.draining, p.ended
+	var why error
+	var stopped chan struct{} // set to taking once there is a why: whoever holds its token keeps requests out
 	for {
 		select {
 		case a, ok := <-p.answers:
@@ -82,15 +97,19 @@ func (p *publishing) answerAll(ctx context.Context) error {
 				return p.server.streamError(err)
 			}
 		case <-draining:
-			draining, stopped = nil, p.taking
+			why, draining, ended, stopped = errDraining, nil, nil, p.taking
+		case <-ended:
+			why, draining, ended, stopped = p.shut, nil, nil, p.taking
+		case <-expiry.C:
+			p.expire()
 		case stopped <- struct{}{}:
-			return p.flush(ctx)
+			return p.flush(ctx, why)
 		}
 	}
 }
 
 // flush sends what is owed when no more requests can be taken, and ends the stream.
-func (p *publishing) flush(ctx context.Context) error {
+func (p *publishing) flush(ctx context.Context, why error) error {
 	for {
 		select {
 		case a, ok := <-p.answers:
@@ -101,7 +120,7 @@ func (p *publishing) flush(ctx context.Context) error {
 				return p.server.streamError(err)
 			}
 		default:
-			return p.server.streamError(errDraining)
+			return p.server.streamError(why)
 		}
 	}
 }
@@ -163,17 +182,9 @@ func (p *publishing) receive() {
 // take hands a request to the sink and sees to its answer. The error ends the stream.
 func (p *publishing) take(in *incoming) error {
 	ctx := p.stream.Context()
-	a := answer{id: echoed(in.request.GetId()), rejection: p.server.check(in)}
-	if a.rejection == nil {
-		pending, err := p.sink.Publish(ctx, &in.request)
-		if err != nil {
-			refused, ok := errors.AsType[*Rejection](err)
-			if !ok {
-				return err
-			}
-			a.rejection = refused
-		}
-		a.pending = pending
+	a, err := p.admit(ctx, in)
+	if err != nil {
+		return err
 	}
 	if p.owed.Load() == 0 && (a.rejection != nil || a.pending.Settled()) {
 		return p.send(ctx, a)
@@ -184,6 +195,29 @@ func (p *publishing) take(in *incoming) error {
 	case <-p.done:
 	}
 	return nil
+}
+
+// admit hands a request to the sink, unless its publisher may send none.
+func (p *publishing) admit(ctx context.Context, in *incoming) (answer, error) {
+	p.gate.Lock()
+	defer p.gate.Unlock()
+	if err := p.allowed(ctx); err != nil {
+		return answer{}, err
+	}
+	a := answer{id: echoed(in.request.GetId()), rejection: p.server.check(in)}
+	if a.rejection != nil {
+		return a, nil
+	}
+	pending, err := p.sink.Publish(ctx, &in.request)
+	if err != nil {
+		refused, ok := errors.AsType[*Rejection](err)
+		if !ok {
+			return answer{}, err
+		}
+		a.rejection = refused
+	}
+	a.pending = pending
+	return a, nil
 }
 
 // check refuses what no sink should have to look at.
@@ -203,26 +237,4 @@ func (s *Server) check(in *incoming) *Rejection {
 		}
 	}
 	return nil
-}
-
-// result is what became of a request, as a metric label.
-type result string
-
-const (
-	accepted  result = "accepted"
-	duplicate result = "duplicate"
-	rejected  result = "rejected"
-)
-
-func newPublishes(registerer prometheus.Registerer) map[result]prometheus.Counter {
-	vector := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "bridge_publishes_total",
-		Help: "Answered publish requests, by result.",
-	}, []string{"result"})
-	registerer.MustRegister(vector)
-	counters := make(map[result]prometheus.Counter)
-	for _, r := range []result{accepted, duplicate, rejected} {
-		counters[r] = vector.WithLabelValues(string(r))
-	}
-	return counters
 }

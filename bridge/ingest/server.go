@@ -1,7 +1,8 @@
 // Package ingest is the gRPC server that publishers talk to.
 //
 // It answers each request of a Publish stream once and in order. What becomes of a request is the Sink's decision;
-// this package knows streams, flow control, status codes and draining.
+// this package knows streams, flow control, status codes, draining, and how much a publisher may ask for. Who a publisher
+// is, it is told.
 //
 // # Concurrency
 //
@@ -12,6 +13,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"runtime/debug"
 	"sync"
@@ -23,6 +25,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/health"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
@@ -32,65 +35,6 @@ import (
 	notificationsv1 "github.com/rotki/notification-bridge/gen/go/rotki/notifications/v1"
 )
 
-// Sink takes requests on their way to the subscribers.
-type Sink interface {
-	// Open is called for each stream before its first request is taken.
-	Open() Publisher
-}
-
-// Publisher takes the requests of one stream.
-type Publisher interface {
-	// Publish takes a request. Requests come one after the other and must keep their order. The error is a *Rejection
-	// when this request is refused, and wraps ErrUnavailable when this publisher can take no more.
-	Publish(ctx context.Context, request *notificationsv1.PublishRequest) (Pending, error)
-}
-
-// Pending is a request on its way to being stored.
-type Pending interface {
-	// Settled reports whether Wait will return at once.
-	Settled() bool
-	// Wait returns once the request is stored, or cannot be, or ctx is done.
-	Wait(ctx context.Context) (*notificationsv1.Accepted, error)
-}
-
-// Config says how to serve. Sink must be set; the zero value of everything else is its default.
-type Config struct {
-	// Sink takes the requests.
-	Sink Sink
-	// MaxMessageBytes is the largest request that is accepted; 1 MiB by default. A larger one is rejected by name, up to
-	// 16 MiB; beyond that, and beyond MaxMessageBytes, gRPC ends the stream with RESOURCE_EXHAUSTED.
-	MaxMessageBytes int
-	// Logger gets a line per stream; none by default.
-	Logger *slog.Logger
-	// Registerer gets the metrics; none by default.
-	Registerer prometheus.Registerer
-}
-
-const (
-	// hardLimit is how many bytes of a request gRPC takes in, so that it can be rejected by name.
-	hardLimit = 16 << 20
-	// maxStreams is how many calls one connection may have open; a publisher needs one.
-	maxStreams = 100
-	// handshakeTimeout is how long a connection may take to begin to speak HTTP/2.
-	handshakeTimeout = 10 * time.Second
-)
-
-// flushGrace is how long streams that have ended may take to get their last answers over the network.
-const flushGrace = time.Second
-
-func (c Config) withDefaults() Config {
-	if c.MaxMessageBytes == 0 {
-		c.MaxMessageBytes = 1 << 20
-	}
-	if c.Logger == nil {
-		c.Logger = slog.New(slog.DiscardHandler)
-	}
-	if c.Registerer == nil {
-		c.Registerer = prometheus.NewRegistry()
-	}
-	return c
-}
-
 // Server serves NotificationService, grpc.health.v1 and reflection.
 type Server struct {
 	notificationsv1.UnimplementedNotificationServiceServer
@@ -98,14 +42,18 @@ type Server struct {
 	config    Config
 	grpc      *grpc.Server
 	health    *health.Server
+	calling   *grpcprom.ServerMetrics
 	publishes map[result]prometheus.Counter
+	limited   map[bound]prometheus.Counter
+	notices   map[bound]*notice
+	refusals  notice
+	failures  notice          // of TLS handshakes
+	rates     *rates[account] // of requests; nil for no limit
+	calls     *rates[account]
 	draining  chan struct{}
 	conns     conns
-
-	mu        sync.Mutex
-	closed    bool           // draining is closed
-	streams   sync.WaitGroup // handlers
-	receivers sync.WaitGroup // their receiving goroutines, which end after them
+	streams   streams
+	receivers sync.WaitGroup // the streams' receiving goroutines, which end after them
 }
 
 // New returns a server that is ready to serve.
@@ -114,40 +62,67 @@ func New(config Config) *Server {
 	s := &Server{
 		config:    config,
 		health:    health.NewServer(),
+		calling:   grpcprom.NewServerMetrics(),
 		publishes: newPublishes(config.Registerer),
+		limited:   newLimited(config.Registerer),
+		notices:   make(map[bound]*notice),
+		refusals:  notice{logger: config.Logger},
+		failures:  notice{logger: config.Logger},
+		calls:     newRates[account](callsPerSecond, callsBurst),
 		draining:  make(chan struct{}),
 	}
-	metrics := grpcprom.NewServerMetrics()
-	config.Registerer.MustRegister(metrics)
+	config.Registerer.MustRegister(s.calling)
+	for b := range s.limited {
+		s.notices[b] = &notice{logger: config.Logger}
+	}
+	if config.PublishRate > 0 {
+		s.rates = newRates[account](config.PublishRate, config.PublishBurst)
+	}
+	s.conns = conns{atMost: config.MaxConnections, refused: s.tooManyConnections}
+	s.grpc = grpc.NewServer(s.options()...)
+	notificationsv1.RegisterNotificationServiceServer(s.grpc, s)
+	healthv1.RegisterHealthServer(s.grpc, s.health)
+	reflection.Register(s.grpc)
+	s.calling.InitializeMetrics(s.grpc)
+	s.SetServing(true)
+	return s
+}
+
+// options configure gRPC. Only the calls that are let in get a line in the log.
+func (s *Server) options() []grpc.ServerOption {
+	config := s.config
 	log := logging.LoggerFunc(func(ctx context.Context, level logging.Level, msg string, fields ...any) {
 		config.Logger.Log(ctx, slog.Level(level), msg, fields...)
 	})
 	logFinished := logging.WithLogOnEvents(logging.FinishCall)
 	recovered := recovery.WithRecoveryHandlerContext(s.recovered)
-	s.grpc = grpc.NewServer(
+	options := []grpc.ServerOption{
 		grpc.ForceServerCodecV2(newCodec()),
 		grpc.MaxRecvMsgSize(max(hardLimit, config.MaxMessageBytes)),
-		grpc.MaxConcurrentStreams(maxStreams),
+		grpc.MaxHeaderListSize(maxHeaderBytes),
+		grpc.MaxConcurrentStreams(uint32(min(config.MaxStreams, math.MaxInt32)) + otherStreams),
 		grpc.ConnectionTimeout(handshakeTimeout),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 30 * time.Second, Timeout: 20 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 		grpc.ChainStreamInterceptor(
-			metrics.StreamServerInterceptor(),
-			perCall(logging.StreamServerInterceptor(log, logFinished)),
+			s.calling.StreamServerInterceptor(),
 			recovery.StreamServerInterceptor(recovered),
+			s.authenticateStream(),
+			s.limitStream,
+			perCall(logging.StreamServerInterceptor(log, logFinished)),
 		),
 		grpc.ChainUnaryInterceptor(
-			metrics.UnaryServerInterceptor(),
-			logging.UnaryServerInterceptor(log, logFinished),
+			s.calling.UnaryServerInterceptor(),
 			recovery.UnaryServerInterceptor(recovered),
+			s.authenticateCall(),
+			s.limitCall,
+			logging.UnaryServerInterceptor(log, logFinished),
 		),
-	)
-	notificationsv1.RegisterNotificationServiceServer(s.grpc, s)
-	healthv1.RegisterHealthServer(s.grpc, s.health)
-	reflection.Register(s.grpc)
-	metrics.InitializeMetrics(s.grpc)
-	s.SetServing(true)
-	return s
+	}
+	if config.TLS != nil {
+		options = append(options, grpc.Creds(handshakes{credentials.NewTLS(config.TLS), s.handshakeFailed}))
+	}
+	return options
 }
 
 // SetServing makes the health service say that publishes can be taken, as it does at first, or that they cannot. Streams
@@ -178,16 +153,13 @@ func (s *Server) Serve(listener net.Listener) error {
 // Drain takes no more requests, answers those that were taken, and ends every stream with UNAVAILABLE. When ctx is
 // done before that, it cuts what is left. It returns when no stream is left.
 func (s *Server) Drain(ctx context.Context) {
-	s.mu.Lock()
-	if !s.closed {
-		s.closed = true
+	if s.streams.close() {
 		close(s.draining)
 	}
-	s.mu.Unlock()
 	s.health.Shutdown()
 	ended := make(chan struct{})
 	go func() {
-		s.streams.Wait()
+		s.streams.running.Wait()
 		close(ended)
 	}()
 	select {
@@ -205,15 +177,4 @@ func (s *Server) Drain(ctx context.Context) {
 	s.grpc.GracefulStop()
 	<-ended
 	s.receivers.Wait()
-}
-
-// begin counts a stream, unless the server drains.
-func (s *Server) begin() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return false
-	}
-	s.streams.Add(1)
-	return true
 }

@@ -1,0 +1,39 @@
+package ingest
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+
+	"google.golang.org/grpc/credentials"
+
+	"github.com/rotki/notification-bridge/bridge/auth"
+)
+
+// handshakes are credentials that tell of each handshake that fails; gRPC does not.
+type handshakes struct {
+	credentials.TransportCredentials
+	failed func(from net.Addr, err error)
+}
+
+// ServerHandshake implements credentials.TransportCredentials.
+func (h handshakes) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	encrypted, info, err := h.TransportCredentials.ServerHandshake(raw)
+	if err != nil {
+		h.failed(raw.RemoteAddr(), err)
+	}
+	return encrypted, info, err
+}
+
+// Clone implements credentials.TransportCredentials.
+func (h handshakes) Clone() credentials.TransportCredentials {
+	return handshakes{h.TransportCredentials.Clone(), h.failed}
+}
+
+func (s *Server) handshakeFailed(from net.Addr, err error) {
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		s.config.Refused(auth.WrongCertificate)
+	}
+	s.failures.warn(context.Background(), "a publisher's TLS handshake failed", "peer", from.String(), "err", err)
+}

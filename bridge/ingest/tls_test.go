@@ -1,0 +1,85 @@
+package ingest_test
+
+import (
+	"context"
+	"crypto/tls"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/status"
+
+	"github.com/rotki/notification-bridge/bridge/auth"
+	"github.com/rotki/notification-bridge/bridge/ingest"
+	"github.com/rotki/notification-bridge/bridge/internal/testcert"
+)
+
+// named is the identity in a client's certificate.
+func named(ctx context.Context) (auth.Caller, error) {
+	p, _ := peer.FromContext(ctx)
+	info, ok := p.AuthInfo.(credentials.TLSInfo)
+	if !ok {
+		return auth.Caller{}, &auth.Refusal{Defect: auth.Missing}
+	}
+	return auth.Caller{Subject: info.State.PeerCertificates[0].DNSNames[0]}, nil
+}
+
+// TestMutualTLS: a certificate of the right authority gets in, and no other does; the operator learns why.
+func TestMutualTLS(t *testing.T) {
+	ours, other := testcert.NewCA(t, "ours"), testcert.NewCA(t, "other")
+	refused := make(chan auth.Defect, 100)
+	log, sink := new(lines), new(quickSink)
+	_, addr := listen(t, ingest.Config{
+		Sink: sink, Logger: textLogger(log), Authenticate: named,
+		TLS: &tls.Config{
+			Certificates: []tls.Certificate{ours.Certificate(t, testcert.Options{})},
+			ClientAuth:   tls.RequireAndVerifyClientCert, ClientCAs: ours.Pool(),
+		},
+		Refused: func(d auth.Defect) { refused <- d },
+	})
+	client := func(certificates ...tls.Certificate) *grpc.ClientConn {
+		return dial(t, addr, grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{
+			RootCAs: ours.Pool(),
+			GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+				if len(certificates) == 0 {
+					return new(tls.Certificate), nil
+				}
+				return &certificates[0], nil
+			},
+		})))
+	}
+	backend := testcert.Options{Client: true, Names: []string{"backend.test"}}
+	s := open(t, client(ours.Certificate(t, backend)), "")
+	send(t, s, "a")
+	expect(t, s, "a", "1")
+	if sink.by[0].Subject != "backend.test" {
+		t.Errorf("the stream is by %+v", sink.by[0])
+	}
+
+	expired := backend
+	expired.NotAfter = time.Now().Add(-time.Hour)
+	for name, conn := range map[string]*grpc.ClientConn{
+		"none": client(), "another authority's": client(other.Certificate(t, backend)), "expired": client(ours.Certificate(t, expired)),
+		"a server's": client(ours.Certificate(t, testcert.Options{})), "plain text": dial(t, addr),
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		if err := conn.Invoke(ctx, "/grpc.health.v1.Health/Check", nil, nil); status.Code(err) != codes.Unavailable {
+			t.Errorf("%s: %v", name, err)
+		}
+		cancel()
+	}
+	send(t, s, "b")
+	expect(t, s, "b", "2")
+	for range 3 {
+		if d := <-refused; d != auth.WrongCertificate {
+			t.Errorf("refused for %s", d)
+		}
+	}
+	if text := log.String(); !strings.Contains(text, "a publisher's TLS handshake failed") {
+		t.Errorf("the log does not tell of it:\n%s", text)
+	}
+}

@@ -1,0 +1,73 @@
+package bridge
+
+import (
+	"errors"
+	"slices"
+	"sync/atomic"
+	"testing"
+
+	"github.com/rotki/notification-bridge/bridge/auth"
+	"github.com/rotki/notification-bridge/bridge/contract"
+	"github.com/rotki/notification-bridge/bridge/delivery"
+	"github.com/rotki/notification-bridge/bridge/ingest"
+	"github.com/rotki/notification-bridge/bridge/journal"
+	notificationsv1 "github.com/rotki/notification-bridge/gen/go/rotki/notifications/v1"
+)
+
+// TestWhatACallerMayPublish: the limits of a credential are a rejection by name, and what is in order is stored with its
+// recipients sorted.
+func TestWhatACallerMayPublish(t *testing.T) {
+	builtin, err := contract.Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var inUse atomic.Pointer[inForce]
+	inUse.Store(&inForce{Contract: builtin})
+	log := journal.NewMemory(journal.MemoryConfig{})
+	defer log.Close()
+	p := &pipeline{
+		contract: &inUse, journal: log, maxData: 1 << 20,
+		audience: delivery.New(delivery.Config{Log: log, Types: builtin.Types}),
+	}
+	warning := &notificationsv1.Notification{Payload: &notificationsv1.Notification_Legacy{Legacy: &notificationsv1.Legacy{
+		Verbosity: notificationsv1.Verbosity_VERBOSITY_WARNING,
+	}}}
+	for _, tc := range []struct {
+		name       string
+		caller     auth.Caller
+		recipients []string
+		refused    string // the field
+		stored     []string
+	}{
+		{"anonymous", auth.Caller{}, nil, "", nil},
+		{"anonymous, to some", auth.Caller{}, []string{"b", "a", "b"}, "", []string{"a", "b"}},
+		{"of all types", auth.Caller{Types: []string{"history_events_status", "legacy"}}, nil, "", nil},
+		{"of other types", auth.Caller{Types: []string{"history_events_status"}}, nil, "legacy", nil},
+		{"of no type", auth.Caller{Types: []string{}}, nil, "legacy", nil},
+		{"to all it may", auth.Caller{Recipients: []string{"a", "b"}}, []string{"b", "a"}, "", []string{"a", "b"}},
+		{"to one it may", auth.Caller{Recipients: []string{"a", "b"}}, []string{"b"}, "", []string{"b"}},
+		{"to one it may not", auth.Caller{Recipients: []string{"a", "b"}}, []string{"b", "c"}, "recipients[1]", nil},
+		{"to everybody", auth.Caller{Recipients: []string{"a", "b"}}, nil, "recipients", nil},
+		{"to nobody", auth.Caller{Recipients: []string{}}, []string{"a"}, "recipients[0]", nil},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			_, next := log.Bounds()
+			request := &notificationsv1.PublishRequest{Notification: warning, Recipients: tc.recipients}
+			_, err := p.Open(tc.caller).Publish(t.Context(), request)
+			if tc.refused != "" {
+				refused, ok := errors.AsType[*ingest.Rejection](err)
+				if !ok || refused.Reason != notificationsv1.Reason_REASON_NOT_ALLOWED || refused.Field != tc.refused {
+					t.Errorf("got %v, want %s not allowed", err, tc.refused)
+				}
+				return
+			}
+			records := make([]*journal.Record, 1)
+			if n, readErr := log.Read(next, records); err != nil || n != 1 || readErr != nil {
+				t.Fatalf("got %v; read %d, %v", err, n, readErr)
+			}
+			if !slices.Equal(records[0].Recipients, tc.stored) {
+				t.Errorf("stored for %q, want %q", records[0].Recipients, tc.stored)
+			}
+		})
+	}
+}
