@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/gorilla/websocket"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	notificationsv1 "github.com/rotki/notification-bridge/gen/go/rotki/notifications/v1"
 )
@@ -35,6 +37,23 @@ func (e *RejectedError) Error() string {
 func rejected(r *notificationsv1.Rejected) *RejectedError {
 	return &RejectedError{Reason: r.GetReason(), Field: r.GetField(), Message: r.GetMessage()}
 }
+
+// CredentialError says that the bridge does not let this client publish: it has no token or certificate, or one that was
+// refused twice. Publishing again helps once the credential is another.
+type CredentialError struct {
+	// Code is UNAUTHENTICATED, or PERMISSION_DENIED for a credential that is in order but not for publishing.
+	Code codes.Code
+	// Message is the bridge's sentence.
+	Message string
+}
+
+// Error returns both.
+func (e *CredentialError) Error() string {
+	return fmt.Sprintf("the bridge refused the credential (%v): %s", e.Code, e.Message)
+}
+
+// GRPCStatus lets status.Code find the code.
+func (e *CredentialError) GRPCStatus() *status.Status { return status.New(e.Code, e.Message) }
 
 // HandshakeError says that the server refused the websocket handshake in a way that another attempt will not change.
 type HandshakeError struct {

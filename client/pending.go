@@ -36,8 +36,8 @@ func (p *Pending) Done() <-chan struct{} { return p.done }
 
 // Wait waits until it is known what became of the notification. The error is
 //   - a *RejectedError when it was refused,
-//   - a gRPC status error when the bridge lets this client publish nothing (UNAUTHENTICATED, PERMISSION_DENIED) or
-//     is no bridge (UNIMPLEMENTED),
+//   - a *CredentialError when the bridge does not let this client publish,
+//   - a gRPC status error when it is no bridge (UNIMPLEMENTED),
 //   - ErrClosed when the Publisher was closed before the bridge answered,
 //   - ctx's, when it is done first: the notification may be delivered still.
 func (p *Pending) Wait(ctx context.Context) (Accepted, error) {

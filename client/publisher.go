@@ -2,12 +2,14 @@ package client
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"time"
 
 	"google.golang.org/grpc"
 	grpcbackoff "google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
 
@@ -22,8 +24,13 @@ type PublisherConfig struct {
 	// Addr is the bridge's gRPC address, host:port or another target that grpc.NewClient knows; DefaultAddr by
 	// default.
 	Addr string
-	// DialOptions configure the gRPC connection. Without any, the connection is not encrypted, which is right on
-	// one machine only; whoever gives some must give credentials too.
+	// TLS encrypts the connection, and may hold a client certificate. By default it is not encrypted, which is right on
+	// one machine only.
+	TLS *tls.Config
+	// Token says who the publisher is; by default nothing does. It is called for each stream. Without TLS a token is sent
+	// to this machine only.
+	Token TokenSource
+	// DialOptions configure the gRPC connection further. Whoever gives some without TLS must give transport credentials.
 	DialOptions []grpc.DialOption
 	// Window is how many notifications may be unacknowledged before publishing waits; 1024 by default. They are
 	// kept in memory.
@@ -43,7 +50,13 @@ func (c PublisherConfig) withDefaults() (PublisherConfig, error) {
 	if c.Addr == "" {
 		c.Addr = DefaultAddr
 	}
-	if len(c.DialOptions) == 0 {
+	switch {
+	case c.TLS != nil:
+		c.DialOptions = append([]grpc.DialOption{grpc.WithTransportCredentials(credentials.NewTLS(c.TLS))}, c.DialOptions...)
+	case len(c.DialOptions) > 0:
+	case c.Token != nil && !isLoopback(c.Addr):
+		return c, fmt.Errorf("the token would go to %s unencrypted: set TLS", c.Addr)
+	default:
 		c.DialOptions = []grpc.DialOption{grpc.WithTransportCredentials(insecure.NewCredentials())}
 	}
 	if c.Window == 0 {

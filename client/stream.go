@@ -22,25 +22,31 @@ func (p *Publisher) run(ctx context.Context) {
 	defer p.conn.Close()
 	pauses := pauses{bounds: p.config.Backoff}
 	outage := false
+	refused := "" // the last token that was, unless the bridge has answered something since
 	for p.outbox.wait(ctx) {
-		answered, err := p.stream(ctx)
+		token, answered, err := p.stream(ctx)
 		if answered {
 			pauses.reset()
-			outage = false
+			outage, refused = false, ""
 		}
-		tooLarge := status.Code(err) == codes.ResourceExhausted && p.outbox.rejectLargest(err)
+		delay, limited := retryInfo(err)
+		tooLarge := status.Code(err) == codes.ResourceExhausted && !limited && p.outbox.rejectLargest(err)
 		p.outbox.rewind()
-		if tooLarge && answered {
+		switch {
+		case tooLarge && answered:
 			continue
-		}
-		if tooLarge {
+		case tooLarge:
 			p.pause(ctx, pauses.take()) // in case it is about something else, each attempt costs a notification
 			continue
-		}
-		if final(err) {
-			n := p.outbox.failAll(fmt.Errorf("publish to %s: %w", p.config.Addr, err))
+		case limited && answered:
+			p.wait(ctx, spread(delay))
+			continue
+		case final(err, token, refused):
+			n := p.outbox.failAll(fmt.Errorf("publish to %s: %w", p.config.Addr, credentialError(err)))
 			p.config.Logger.Error("the bridge lets this client publish nothing", "addr", p.config.Addr, "failed", n, "err", err)
 			continue
+		case isRefused(err):
+			refused = token
 		}
 		unanswered := p.outbox.size()
 		if unanswered == 0 || ctx.Err() != nil {
@@ -51,6 +57,10 @@ func (p *Publisher) run(ctx context.Context) {
 			p.config.Logger.Warn("the bridge cannot be reached, retrying", "addr", p.config.Addr, "unacknowledged", unanswered, "err", err)
 			p.config.OnOutage(err)
 		}
+		if limited {
+			p.wait(ctx, spread(delay))
+			continue
+		}
 		p.pause(ctx, pauses.take())
 	}
 	p.outbox.failAll(fmt.Errorf("%w; the bridge had not answered", ErrClosed))
@@ -59,15 +69,23 @@ func (p *Publisher) run(ctx context.Context) {
 // errEnded: the bridge ended the stream with OK. It does so only after the publisher has.
 var errEnded = errors.New("the bridge ended the stream")
 
-// stream sends and receives on one stream until it ends, which is never without an error. answered says whether the
-// bridge has answered anything.
-func (p *Publisher) stream(ctx context.Context) (answered bool, err error) {
+// stream sends and receives on one stream until it ends, which is never without an error. token is what it showed to
+// the bridge, answered whether that has answered anything.
+func (p *Publisher) stream(ctx context.Context) (token string, answered bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stream, err := p.conn.NewStream(ctx, &notificationsv1.NotificationService_ServiceDesc.Streams[0],
-		notificationsv1.NotificationService_Publish_FullMethodName, grpc.ForceCodecV2(newFrameCodec()))
+	token, err = p.config.Token.take(ctx)
 	if err != nil {
-		return false, err
+		return "", false, err
+	}
+	options := []grpc.CallOption{grpc.ForceCodecV2(newFrameCodec())}
+	if token != "" {
+		options = append(options, grpc.PerRPCCredentials(bearer{token, !isLoopback(p.config.Addr)}))
+	}
+	stream, err := p.conn.NewStream(ctx, &notificationsv1.NotificationService_ServiceDesc.Streams[0],
+		notificationsv1.NotificationService_Publish_FullMethodName, options...)
+	if err != nil {
+		return token, false, err
 	}
 	var sending sync.WaitGroup
 	var sendErr error
@@ -76,9 +94,9 @@ func (p *Publisher) stream(ctx context.Context) (answered bool, err error) {
 	cancel()
 	sending.Wait()
 	if status.Code(sendErr) == codes.ResourceExhausted {
-		return answered, sendErr // this side's limit, of which the other knows nothing
+		return token, answered, sendErr // this side's limit, of which the other knows nothing
 	}
-	return answered, err
+	return token, answered, err
 }
 
 // receiveAll takes the bridge's answers until the stream ends.
@@ -133,11 +151,35 @@ func (p *Publisher) pause(ctx context.Context, d time.Duration) {
 	<-ctx.Done()
 }
 
-// final reports whether another attempt would end like the one that ended with err.
-func final(err error) bool {
-	switch status.Code(err) {
-	case codes.Unauthenticated, codes.PermissionDenied, codes.Unimplemented:
-		return true
+// wait waits for d, or until ctx is done.
+func (p *Publisher) wait(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
 	}
-	return false
+}
+
+// final reports whether another attempt would end like the one that ended with err: with the same token as before, or
+// without one. A token that has expired may have been replaced.
+func final(err error, token, refused string) bool {
+	if isRefused(err) {
+		return token == refused
+	}
+	return status.Code(err) == codes.Unimplemented
+}
+
+// isRefused reports whether the bridge does not accept the publisher's credential.
+func isRefused(err error) bool {
+	code := status.Code(err)
+	return code == codes.Unauthenticated || code == codes.PermissionDenied
+}
+
+// credentialError returns an error about a credential as what it is.
+func credentialError(err error) error {
+	if s := status.Convert(err); isRefused(err) {
+		return &CredentialError{Code: s.Code(), Message: s.Message()}
+	}
+	return err
 }

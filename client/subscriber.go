@@ -3,6 +3,7 @@ package client
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -29,9 +30,14 @@ type SubscriberConfig struct {
 	// Since is from where on: the ID of a Message, to get what followed it; an age such as 30s; earliest, for all that
 	// the bridge has; by default only what is published once the client is subscribed.
 	Since string
-	// Header is sent with the handshake, for example Authorization.
+	// Token says who the subscriber is; by default nothing does. It is called for each handshake, which sends it as
+	// Authorization. A ws URL gets one on this machine only.
+	Token TokenSource
+	// Header is sent with the handshake, for example Cookie.
 	Header http.Header
-	// Dialer makes the connections, for example with a TLS configuration; websocket.DefaultDialer by default.
+	// TLS is for wss URLs; Dialer's by default.
+	TLS *tls.Config
+	// Dialer makes the connections; websocket.DefaultDialer by default.
 	Dialer *websocket.Dialer
 	// Backoff bounds the pauses between attempts to reach the bridge.
 	Backoff Backoff
@@ -49,6 +55,8 @@ type SubscriberConfig struct {
 	// OnOutage is called with the reason when the connection cannot be made or is lost, and then not again before
 	// OnConnect.
 	OnOutage func(err error)
+
+	dialled string // URL as it is dialled; in URL itself a token is hidden, for logs and errors
 }
 
 func (c SubscriberConfig) withDefaults() (SubscriberConfig, error) {
@@ -57,6 +65,11 @@ func (c SubscriberConfig) withDefaults() (SubscriberConfig, error) {
 	}
 	if c.Dialer == nil {
 		c.Dialer = websocket.DefaultDialer
+	}
+	if c.TLS != nil {
+		dialer := *c.Dialer
+		dialer.TLSClientConfig = c.TLS
+		c.Dialer = &dialer
 	}
 	if c.Silence == 0 {
 		c.Silence = 75 * time.Second
@@ -84,6 +97,9 @@ func (c SubscriberConfig) withDefaults() (SubscriberConfig, error) {
 	if err != nil || u.Scheme != "ws" && u.Scheme != "wss" || u.Host == "" {
 		return c, fmt.Errorf("%q is not a ws or wss URL; write it like %s", c.URL, DefaultURL)
 	}
+	if c.Token != nil && u.Scheme == "ws" && !isLoopback(u.Host) {
+		return c, fmt.Errorf("the token would go to %s unencrypted: use a wss URL", u.Host)
+	}
 	query := u.Query()
 	if len(c.Types) > 0 {
 		query.Set("types", strings.Join(c.Types, ","))
@@ -96,6 +112,11 @@ func (c SubscriberConfig) withDefaults() (SubscriberConfig, error) {
 	}
 	query.Del("since")
 	u.RawQuery = query.Encode()
+	c.dialled = u.String()
+	if query.Has("token") {
+		query.Set("token", "hidden")
+		u.RawQuery = query.Encode()
+	}
 	c.URL = u.String()
 	return c, nil
 }
@@ -127,8 +148,8 @@ func NewSubscriber(config SubscriberConfig) (*Subscriber, error) {
 }
 
 // Messages connects and yields notifications in the bridge's order. When the connection ends in a way that asks the
-// client to come back (lost, refused, 503, close codes 1001 and 1013), it connects again, with pauses, and goes on after
-// the last notification that was yielded: what was published in between comes too, unless the bridge no longer has it
+// client to come back (lost, refused, 429, 503, close codes 1001 and 1013), it connects again, after a pause or when the
+// server says that it should, and goes on after the last notification that was yielded: what was published in between comes too, unless the bridge no longer has it
 // (OnLost). A bridge with its journal in memory has lost it when it was restarted. Breaking out of the loop closes the
 // connection cleanly. Each call has a connection of its own.
 //
@@ -183,7 +204,7 @@ func (s *Subscriber) Messages(ctx context.Context) iter.Seq2[Message, error] {
 				s.config.Logger.Warn("the bridge cannot be reached, retrying", "url", s.config.URL, "err", err)
 				s.config.OnOutage(err)
 			}
-			pause := time.NewTimer(pauses.take())
+			pause := time.NewTimer(pauses.pauseAfter(err))
 			select {
 			case <-pause.C:
 			case <-ctx.Done():
@@ -196,7 +217,19 @@ func (s *Subscriber) Messages(ctx context.Context) iter.Seq2[Message, error] {
 // subscribe makes one connection, from since on, which becomes the position that the bridge gives for that. The error is
 // a *HandshakeError when the server answered that the client should stay away.
 func (s *Subscriber) subscribe(ctx context.Context, since *string) (*subscription, error) {
-	conn, response, err := s.config.Dialer.DialContext(ctx, s.config.since(*since), s.config.Header)
+	header := s.config.Header
+	token, err := s.config.Token.take(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if token != "" {
+		header = header.Clone()
+		if header == nil {
+			header = make(http.Header)
+		}
+		header.Set("Authorization", "Bearer "+token)
+	}
+	conn, response, err := s.config.Dialer.DialContext(ctx, s.config.since(*since), header)
 	if err == nil {
 		if position := response.Header.Get(positionHeader); position != "" {
 			*since = position
@@ -210,7 +243,7 @@ func (s *Subscriber) subscribe(ctx context.Context, since *string) (*subscriptio
 	message := strings.TrimSpace(string(body))
 	switch status := response.StatusCode; {
 	case status >= 500, status == http.StatusRequestTimeout, status == http.StatusTooManyRequests:
-		return nil, fmt.Errorf("connect to %s: %w: %s: %s", s.config.URL, err, response.Status, message)
+		return nil, later(fmt.Errorf("connect to %s: %w: %s: %s", s.config.URL, err, response.Status, message), response)
 	default:
 		resume := cmp.Or(response.Header.Get(positionHeader), sinceEarliest)
 		return nil, &HandshakeError{URL: s.config.URL, Status: status, Message: message, resume: resume}
@@ -220,10 +253,10 @@ func (s *Subscriber) subscribe(ctx context.Context, since *string) (*subscriptio
 // since returns the URL with that parameter.
 func (c SubscriberConfig) since(since string) string {
 	separator := "?"
-	if strings.Contains(c.URL, "?") {
+	if strings.Contains(c.dialled, "?") {
 		separator = "&"
 	}
-	return c.URL + separator + "since=" + url.QueryEscape(since)
+	return c.dialled + separator + "since=" + url.QueryEscape(since)
 }
 
 // isGone returns the bridge's answer that it no longer has what follows a position; nil for anything else.
