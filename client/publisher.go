@@ -55,7 +55,7 @@ func (c PublisherConfig) withDefaults() (PublisherConfig, error) {
 		c.DialOptions = append([]grpc.DialOption{grpc.WithTransportCredentials(credentials.NewTLS(c.TLS))}, c.DialOptions...)
 	case len(c.DialOptions) > 0:
 	case c.Token != nil && !isLoopback(c.Addr):
-		return c, fmt.Errorf("the token would go to %s unencrypted: set TLS", c.Addr)
+		return c, fmt.Errorf("the token would go to %s unencrypted: use TLS", c.Addr)
 	default:
 		c.DialOptions = []grpc.DialOption{grpc.WithTransportCredentials(insecure.NewCredentials())}
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 
@@ -17,15 +18,27 @@ type listenCommand struct {
 	IDs    bool     `name:"ids" help:"Print each envelope's id before it."`
 	Count  uint64   `placeholder:"N" help:"Exit after so many envelopes; 0, the default, goes on until interrupted."`
 	Pretty bool     `help:"Indent the JSON over several lines."`
+	tokenFlag
+	authorityFlag
 }
 
 // Run prints one envelope per line, as it was received. Without Count, being interrupted is how it ends, and no
 // error.
 func (c *listenCommand) Run(ctx context.Context, streams stdio) error {
+	token, err := c.source()
+	if err != nil {
+		return err
+	}
+	authorities, err := c.pool()
+	if err != nil {
+		return err
+	}
 	subscriber, err := client.NewSubscriber(client.SubscriberConfig{
 		URL:       c.URL,
 		Types:     c.Types,
 		Since:     c.Since,
+		Token:     token,
+		TLS:       &tls.Config{RootCAs: authorities, MinVersion: tls.VersionTLS12},
 		OnLost:    func(err error) { fmt.Fprintf(streams.Err, "lost: %v\n", err) },
 		OnConnect: func() { fmt.Fprintf(streams.Err, "subscribed to %s\n", c.URL) },
 		OnOutage:  func(err error) { fmt.Fprintf(streams.Err, "retrying: %v\n", err) },

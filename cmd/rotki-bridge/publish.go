@@ -26,11 +26,21 @@ type publishCommand struct {
 	GRPCAddr string        `name:"grpc-addr" default:"127.0.0.1:5044" placeholder:"HOST:PORT" help:"Where the bridge takes notifications (${default})."`
 	IDPrefix string        `name:"id-prefix" placeholder:"PREFIX" help:"Give each notification the id PREFIX and its line number, so that a run which was cut off can be repeated, within the bridge's dedup window, and nothing is delivered twice. Random ids without it."`
 	Timeout  time.Duration `default:"30s" placeholder:"DURATION" help:"Give up when the bridge cannot be reached for so long (${default}); 0 never gives up."`
+	tokenFlag
+	tlsFlags
 }
 
 // Run publishes all lines. The error says why not all were accepted.
 func (c *publishCommand) Run(ctx context.Context, streams stdio) error {
 	contract, err := envelope.Compile((*notificationsv1.Notification)(nil).ProtoReflect().Descriptor())
+	if err != nil {
+		return err
+	}
+	token, err := c.source()
+	if err != nil {
+		return err
+	}
+	encryption, err := c.config()
 	if err != nil {
 		return err
 	}
@@ -47,6 +57,8 @@ func (c *publishCommand) Run(ctx context.Context, streams stdio) error {
 	}}
 	publisher, err := client.NewPublisher(client.PublisherConfig{
 		Addr:      c.GRPCAddr,
+		Token:     token,
+		TLS:       encryption,
 		Window:    publishWindow,
 		OnConnect: patience.stop,
 		OnOutage: func(err error) {
