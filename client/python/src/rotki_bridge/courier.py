@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 import threading
 from typing import Any, Iterator, Optional, Sequence, Tuple
 
@@ -10,18 +11,19 @@ import grpc
 from rotki.notifications.v1 import notification_service_pb2
 
 from .backoff import Backoff
+from .credential import Token, take
 from .errors import ClosedError, RefusedError, RejectedError
 from .outbox import Outbox, ProtocolError
 from .outcome import Outcome
 from .pending import Pending
+from .retry_info import retry_delay
 
 _logger = logging.getLogger("rotki_bridge")
 
 _SERVICE = notification_service_pb2.DESCRIPTOR.services_by_name["NotificationService"]
 _PUBLISH = f"/{_SERVICE.full_name}/Publish"
 
-# After these, another attempt would end the same way.
-_FINAL = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNIMPLEMENTED)
+_REFUSED = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
 
 
 class Courier:
@@ -34,12 +36,16 @@ class Courier:
         name: str,
         backoff: Backoff,
         metadata: Sequence[Tuple[str, str]],
+        token: Optional[Token] = None,
     ) -> None:
         self._outbox = outbox
         self._channel = channel
         self._name = name
         self._backoff = backoff
         self._metadata = tuple(metadata)
+        self._token = token
+        self._shown = ""  # to the bridge, on the current stream
+        self._refused = ""  # the last token that was, unless the bridge has answered something since
         self._publish = channel.stream_stream(
             _PUBLISH,
             request_serializer=bytes,  # a request is encoded once, however often it is sent
@@ -81,7 +87,14 @@ class Courier:
         details = error.details() if isinstance(error, grpc.RpcError) else str(error)
         if answered:
             self._backoff.reset()
-        if code == grpc.StatusCode.RESOURCE_EXHAUSTED:
+            self._refused = ""
+        delay = retry_delay(error) if code == grpc.StatusCode.RESOURCE_EXHAUSTED else None
+        if delay is not None:
+            delay *= random.uniform(1, 1.1)  # many clients may have been told the same
+            if answered:
+                self._outbox.pause(delay)
+                return
+        elif code == grpc.StatusCode.RESOURCE_EXHAUSTED:
             largest = self._outbox.take_largest()
             if largest is not None:
                 problem = f"the request has {len(largest.frame)} bytes, which is more than gRPC takes: {details}"
@@ -89,12 +102,14 @@ class Courier:
                 if not answered:  # in case it is about something else: each attempt costs a notification
                     self._outbox.pause(self._backoff.take())
                 return
-        if code in _FINAL:
+        if self._is_final(code):
             taken = self._outbox.take_all()
             _logger.error("the bridge at %s lets this client publish nothing: %s: %s", self._name, code.name, details)
             for pending in taken:
                 pending.settle(Outcome(RefusedError(code.name, details)))
             return
+        if code in _REFUSED:
+            self._refused = self._shown
         unanswered = len(self._outbox)
         if unanswered == 0 or self._stopped:
             return
@@ -103,11 +118,24 @@ class Courier:
             _logger.warning(
                 "the bridge at %s cannot be reached, retrying; %d notifications wait: %s", self._name, unanswered, details
             )
-        self._outbox.pause(self._backoff.take())
+        self._outbox.pause(self._backoff.take() if delay is None else delay)
+
+    def _is_final(self, code: Optional[grpc.StatusCode]) -> bool:
+        """Says whether another attempt would end the same way. A token that has expired may have been replaced."""
+        if code in _REFUSED:
+            return self._shown == self._refused
+        return code == grpc.StatusCode.UNIMPLEMENTED
 
     def _stream(self) -> Tuple[bool, Optional[Exception]]:
         """Sends and receives on one stream until it ends. Returns whether anything was answered, and why it ended."""
         answered = False
+        try:
+            self._shown = take(self._token)
+        except Exception as error:
+            return False, error
+        metadata = self._metadata
+        if self._shown:
+            metadata += (("authorization", f"Bearer {self._shown}"),)
         stream = self._outbox.begin()
         call = None
         try:
@@ -117,7 +145,7 @@ class Courier:
                 # In an outage the call itself waits for the connection, which gRPC then makes without delay: while no
                 # call waits, it looks only every five seconds how its attempts to connect are getting on.
                 call = self._call = self._publish(
-                    self._requests(stream), metadata=self._metadata, wait_for_ready=self._outage
+                    self._requests(stream), metadata=metadata, wait_for_ready=self._outage
                 )
             for response in call:
                 pending, outcome = self._outbox.answer(response)

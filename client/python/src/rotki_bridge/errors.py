@@ -45,6 +45,7 @@ class RejectedError(NotifierError):
 class RefusedError(NotifierError):
     """The bridge lets this client publish nothing, or it is no bridge.
 
+    A token is refused only after it was shown twice: one that has expired may be replaced meanwhile.
     code is gRPC's: UNAUTHENTICATED, PERMISSION_DENIED or UNIMPLEMENTED.
     """
 

@@ -17,6 +17,7 @@ from rotki.notifications.v1.notification_service_pb2 import PublishRequest
 from .backoff import Backoff
 from .conversion import convert
 from .courier import Courier
+from .credential import Token, channel_credentials
 from .errors import BufferFullError, ClosedError, ConversionError
 from .outbox import Outbox
 from .outcome import Outcome
@@ -49,9 +50,13 @@ class Notifier:
     address: the bridge's gRPC address, host:port or another target that gRPC knows.
     capacity: how many notifications may be unanswered.
     success_callback, failure_callback: for those broadcasts that are given none of their own.
-    credentials: for TLS, from grpc.ssl_channel_credentials. Without any the connection is not encrypted, which is
-        right on one machine only.
-    metadata: is sent with the stream, such as [("authorization", "Bearer …")].
+    token: says who the publisher is: a text, or what returns one, which is called for each stream, so that it may read
+        a file again. Without TLS a token is sent to this machine only.
+    root_certificates, private_key, certificate_chain: for TLS, in PEM: who may vouch for the bridge (the system's
+        authorities by default), and a certificate to show to it, with its key.
+    credentials: for TLS in place of those, from grpc.ssl_channel_credentials. Without either the connection is not
+        encrypted, which is right on one machine only.
+    metadata: is sent with the stream.
     options: of the gRPC channel; they win over those that this class sets.
     backoff: bounds in seconds for the pauses between attempts to reach the bridge; they double and are jittered.
     """
@@ -63,6 +68,10 @@ class Notifier:
         capacity: int = 1000,
         success_callback: Optional[Callback] = None,
         failure_callback: Optional[Callback] = None,
+        token: Optional[Token] = None,
+        root_certificates: Optional[bytes] = None,
+        private_key: Optional[bytes] = None,
+        certificate_chain: Optional[bytes] = None,
         credentials: Optional[grpc.ChannelCredentials] = None,
         metadata: Sequence[Tuple[str, str]] = (),
         options: Sequence[Tuple[str, Any]] = (),
@@ -72,12 +81,13 @@ class Notifier:
         self._failure_callback = failure_callback
         self._outbox = Outbox(capacity)
         pauses = Backoff(*backoff)
+        credentials = channel_credentials(address, token, credentials, root_certificates, private_key, certificate_chain)
         options = list({**_channel_options(*backoff), **dict(options)}.items())
         if credentials is None:
             channel = grpc.insecure_channel(address, options)
         else:
             channel = grpc.secure_channel(address, credentials, options)
-        self._courier = Courier(self._outbox, channel, address, pauses, metadata)
+        self._courier = Courier(self._outbox, channel, address, pauses, metadata, token)
         self._gave_up = False
         self._full = False  # and the log says so
         self._pid = os.getpid()
@@ -93,6 +103,7 @@ class Notifier:
         failure_callback: Optional[Callable[..., object]] = None,
         *,
         to_send_data: object = _ABSENT,
+        recipients: Optional[Sequence[str]] = None,
         success_callback_args: Optional[Mapping[str, Any]] = None,
         failure_callback_args: Optional[Mapping[str, Any]] = None,
     ) -> Future[Outcome]:
@@ -100,7 +111,8 @@ class Notifier:
 
         message_type is rotki's name for it, or an enum member whose str() or value is that name. data is what rotki
         would put through json.dumps, and may be changed afterwards; to_send_data is rotki's own name for it. The
-        callbacks are called without arguments, or with those keyword arguments that their …_args name.
+        callbacks are called without arguments, or with those keyword arguments that their …_args name. recipients are
+        the only users that may see it, by the "sub" of their tokens; every subscriber does without.
 
         Raises ConversionError, after the failure callback, when the two do not fit the contract: that is a mistake of
         the caller's, and nothing was sent. A full buffer and a closed notifier raise nothing, only fail.
@@ -115,7 +127,9 @@ class Notifier:
         pending = Pending(str(uuid.uuid4()), str(message_type), b"", success, failure)
         try:
             notification = convert(message_type, to_send_data if data is _ABSENT else data)
-            pending.frame = PublishRequest(id=pending.id, notification=notification).SerializeToString()
+            pending.frame = PublishRequest(
+                id=pending.id, notification=notification, recipients=_checked(recipients)
+            ).SerializeToString()
             if os.getpid() != self._pid:
                 raise ClosedError("the notifier belongs to the process that made it, and this is a fork of that")
             self._outbox.put(pending)
@@ -165,6 +179,25 @@ class Notifier:
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
+
+
+def _checked(recipients: Optional[Sequence[str]]) -> Sequence[str]:
+    """Returns the recipients as they are sent. Nobody in particular must not become everybody by mistake."""
+    if recipients is None:
+        return ()
+    if isinstance(recipients, (str, bytes)):
+        raise ConversionError("recipients", "must be a list of user ids, not one text")
+    recipients = list(recipients)
+    if not recipients:
+        raise ConversionError("recipients", "is empty; leave it out to reach every subscriber")
+    for i, recipient in enumerate(recipients):
+        if not isinstance(recipient, str) or not recipient:
+            raise ConversionError(f"recipients[{i}]", "must be a user id")
+        try:
+            recipient.encode()
+        except UnicodeEncodeError:
+            raise ConversionError(f"recipients[{i}]", "is not valid Unicode") from None
+    return recipients
 
 
 def _bind(callback: Optional[Callable[..., object]], arguments: Optional[Mapping[str, Any]]) -> Optional[Callback]:
