@@ -67,6 +67,7 @@ type PublishOption func(*publishing)
 type publishing struct {
 	id         string
 	recipients []string
+	restricted bool // to the recipients
 }
 
 // WithID sets the idempotency key: at most 128 bytes, unique among all publishers of a bridge. A notification whose
@@ -77,9 +78,9 @@ func WithID(id string) PublishOption {
 }
 
 // WithRecipients restricts who may see the notification to these user ids (the "sub" of a subscriber's token). The
-// default is every subscriber.
+// default is every subscriber. No ids at all are refused, for nobody must not become everybody by mistake.
 func WithRecipients(ids ...string) PublishOption {
-	return func(p *publishing) { p.recipients = ids }
+	return func(p *publishing) { p.recipients, p.restricted = ids, true }
 }
 
 // randomID returns a random UUID (RFC 9562, version 4).

@@ -145,6 +145,12 @@ func (p *Publisher) PublishAsync(ctx context.Context, n *notificationsv1.Notific
 	if how.id == "" {
 		how.id = randomID()
 	}
+	if how.restricted && len(how.recipients) == 0 {
+		return nil, &RejectedError{
+			Reason: notificationsv1.Reason_REASON_INVALID_FIELD, Field: "recipients",
+			Message: "is empty; leave recipients out to reach every subscriber",
+		}
+	}
 	encoded, err := newFrame(how.id, n, how.recipients)
 	if err != nil {
 		return nil, err

@@ -112,6 +112,7 @@ func TestRejected(t *testing.T) {
 			[]client.PublishOption{client.WithRecipients("a", "\xff")},
 			notificationsv1.Reason_REASON_MALFORMED, "recipients[1]",
 		},
+		{"no recipients", warning("a"), []client.PublishOption{client.WithRecipients()}, notificationsv1.Reason_REASON_INVALID_FIELD, "recipients"},
 		{"empty recipient", warning("a"), []client.PublishOption{client.WithRecipients("")}, notificationsv1.Reason_REASON_INVALID_FIELD, "recipients[0]"},
 		{
 			"long id", warning("a"),
