@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"errors"
+	"log/slog"
 
 	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors"
 	middleware "github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/auth"
@@ -50,7 +51,7 @@ func (s *Server) authenticate(ctx context.Context) (context.Context, error) {
 // refuse tells the operator why a credential is refused, and returns what the caller is told.
 func (s *Server) refuse(ctx context.Context, refusal *auth.Refusal) error {
 	s.config.Refused(refusal.Defect)
-	s.refusals.warn(ctx, "a publisher's credential was refused", "peer", address(ctx), "err", refusal)
+	s.refusals.Log(ctx, slog.String("peer", address(ctx)), slog.String("why", refusal.Error()))
 	return status.Error(refusal.GRPCCode(), refusal.Told())
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"log/slog"
 	"net"
 
 	"google.golang.org/grpc/credentials"
@@ -35,5 +36,5 @@ func (s *Server) handshakeFailed(from net.Addr, err error) {
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		s.config.Refused(auth.WrongCertificate)
 	}
-	s.failures.warn(context.Background(), "a publisher's TLS handshake failed", "peer", from.String(), "err", err)
+	s.failures.Log(context.Background(), slog.String("peer", from.String()), slog.String("err", err.Error()))
 }

@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"net/netip"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/rotki/notification-bridge/bridge/auth"
+	"github.com/rotki/notification-bridge/bridge/limit"
 )
 
 // bound is what a publisher was kept from going beyond, as a metric label.
@@ -44,7 +46,7 @@ func newLimited(registerer prometheus.Registerer) map[bound]prometheus.Counter {
 // account is whose limits hold for a call: a subject's, or, for somebody anonymous, those of the address.
 type account struct {
 	subject string
-	address netip.Addr
+	source  netip.Prefix
 }
 
 func accountOf(ctx context.Context) account {
@@ -55,11 +57,7 @@ func accountOf(ctx context.Context) account {
 	if err != nil {
 		return account{}
 	}
-	ip := at.Addr().Unmap().WithZone("")
-	if ip.Is6() { // whoever has one address has the whole /64
-		ip = netip.PrefixFrom(ip, 64).Masked().Addr()
-	}
-	return account{address: ip}
+	return account{source: limit.Source(at.Addr())}
 }
 
 // Between these is how long a publisher that is beyond its rate is told to stay away. It gets as much done as its rate
@@ -79,10 +77,10 @@ func (c Config) pauseFor(next time.Duration) time.Duration {
 }
 
 // limit turns a call away that goes beyond a bound, and says when to come back.
-func (s *Server) limit(ctx context.Context, b bound, message string, wait time.Duration) error {
+func (s *Server) turnAway(ctx context.Context, b bound, message string, wait time.Duration) error {
 	s.limited[b].Inc()
-	s.notices[b].warn(ctx, "a publisher was turned away: "+message, "limit", string(b),
-		"peer", address(ctx), "subject", auth.FromContext(ctx).Subject)
+	s.notices[b].Log(ctx, slog.String("limit", string(b)),
+		slog.String("peer", address(ctx)), slog.String("subject", auth.FromContext(ctx).Subject))
 	limited := status.New(codes.ResourceExhausted, message)
 	if detailed, err := limited.WithDetails(&errdetails.RetryInfo{RetryDelay: durationpb.New(wait)}); err == nil {
 		limited = detailed
@@ -93,8 +91,8 @@ func (s *Server) limit(ctx context.Context, b bound, message string, wait time.D
 // tooManyConnections tells of one that was closed.
 func (s *Server) tooManyConnections(from net.Addr) {
 	s.limited[connectionsBound].Inc()
-	s.notices[connectionsBound].warn(context.Background(),
-		"a publisher was turned away: there are as many connections as there may be", "limit", string(connectionsBound), "peer", from.String())
+	s.notices[connectionsBound].Log(context.Background(),
+		slog.String("limit", string(connectionsBound)), slog.String("peer", from.String()))
 }
 
 var errTooManyCalls = errors.New("too many calls")
@@ -120,20 +118,20 @@ func (c *callLimit) outcome(ctx context.Context, err error) error {
 	if c.wait == 0 {
 		return err
 	}
-	return c.server.limit(ctx, callsBound, "too many calls or streams in too short a time; come back later", c.wait)
+	return c.server.turnAway(ctx, callsBound, "too many calls or streams in too short a time; come back later", c.wait)
 }
 
 func (s *Server) limitStream(
 	srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler,
 ) error {
-	limit := &callLimit{server: s}
-	return limit.outcome(stream.Context(), ratelimit.StreamServerInterceptor(limit)(srv, stream, info, handler))
+	calls := &callLimit{server: s}
+	return calls.outcome(stream.Context(), ratelimit.StreamServerInterceptor(calls)(srv, stream, info, handler))
 }
 
 func (s *Server) limitCall(
 	ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler,
 ) (any, error) {
-	limit := &callLimit{server: s}
-	response, err := ratelimit.UnaryServerInterceptor(limit)(ctx, request, info, handler)
-	return response, limit.outcome(ctx, err)
+	calls := &callLimit{server: s}
+	response, err := ratelimit.UnaryServerInterceptor(calls)(ctx, request, info, handler)
+	return response, calls.outcome(ctx, err)
 }

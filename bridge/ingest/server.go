@@ -32,6 +32,7 @@ import (
 	"google.golang.org/grpc/reflection"
 	"google.golang.org/grpc/status"
 
+	"github.com/rotki/notification-bridge/bridge/limit"
 	notificationsv1 "github.com/rotki/notification-bridge/gen/go/rotki/notifications/v1"
 )
 
@@ -45,11 +46,11 @@ type Server struct {
 	calling   *grpcprom.ServerMetrics
 	publishes map[result]prometheus.Counter
 	limited   map[bound]prometheus.Counter
-	notices   map[bound]*notice
-	refusals  notice
-	failures  notice          // of TLS handshakes
-	rates     *rates[account] // of requests; nil for no limit
-	calls     *rates[account]
+	notices   map[bound]*limit.Notice
+	refusals  *limit.Notice
+	failures  *limit.Notice         // of TLS handshakes
+	rates     *limit.Rates[account] // of requests; nil for no limit
+	calls     *limit.Rates[account]
 	draining  chan struct{}
 	conns     conns
 	streams   streams
@@ -65,18 +66,18 @@ func New(config Config) *Server {
 		calling:   grpcprom.NewServerMetrics(),
 		publishes: newPublishes(config.Registerer),
 		limited:   newLimited(config.Registerer),
-		notices:   make(map[bound]*notice),
-		refusals:  notice{logger: config.Logger},
-		failures:  notice{logger: config.Logger},
-		calls:     newRates[account](callsPerSecond, callsBurst),
+		notices:   make(map[bound]*limit.Notice),
+		refusals:  limit.NewNotice(config.Logger, slog.LevelWarn, "a publisher's credential was refused"),
+		failures:  limit.NewNotice(config.Logger, slog.LevelWarn, "a publisher's TLS handshake failed"),
+		calls:     limit.NewRates[account](callsPerSecond, callsBurst),
 		draining:  make(chan struct{}),
 	}
 	config.Registerer.MustRegister(s.calling)
 	for b := range s.limited {
-		s.notices[b] = &notice{logger: config.Logger}
+		s.notices[b] = limit.NewNotice(config.Logger, slog.LevelWarn, "a publisher was turned away")
 	}
 	if config.PublishRate > 0 {
-		s.rates = newRates[account](config.PublishRate, config.PublishBurst)
+		s.rates = limit.NewRates[account](config.PublishRate, config.PublishBurst)
 	}
 	s.conns = conns{atMost: config.MaxConnections, refused: s.tooManyConnections}
 	s.grpc = grpc.NewServer(s.options()...)

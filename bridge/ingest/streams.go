@@ -73,7 +73,7 @@ func (s *Server) begin(ctx context.Context, p *publishing) error {
 	case draining:
 		return s.streamError(errDraining)
 	case tooMany:
-		return s.limit(ctx, streamsBound, "this publisher has as many open streams as it may; use those", time.Second)
+		return s.turnAway(ctx, streamsBound, "this publisher has as many open streams as it may; use those", time.Second)
 	}
 	return nil
 }

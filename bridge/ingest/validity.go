@@ -27,7 +27,7 @@ func (p *publishing) allowed(ctx context.Context) error {
 		return nil
 	}
 	if ok, next := p.server.rates.Allow(p.account, now); !ok {
-		return p.server.limit(ctx, rateBound, "too many requests in too short a time; send what was not answered again, later",
+		return p.server.turnAway(ctx, rateBound, "too many requests in too short a time; send what was not answered again, later",
 			p.server.config.pauseFor(next))
 	}
 	return nil
