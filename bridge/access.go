@@ -134,6 +134,11 @@ func (c Config) exposures() map[string]exposure {
 		},
 		"admin-addr":      admin,
 		"admin-grpc-addr": admin,
+		"nats-listen": {
+			safe: anonymous(auth.ScopeSubscribe) && anonymous(auth.ScopePublish),
+			risk: "read and publish notifications, for the NATS server in the bridge asks nobody",
+			cure: "--nats-url to a NATS server of its own, which does, or, if anyone may, --insecure-allow-anonymous=publish,subscribe",
+		},
 	}
 }
 

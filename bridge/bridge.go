@@ -32,6 +32,7 @@ type Bridge struct {
 	journal     keeper
 	sessions    *session.Registry // nil for none
 	revocations *control.Revocations
+	bus         control.Bus // nil for none
 	callers     *callers
 	delivery    *delivery.Engine
 	ingest      *ingest.Server
@@ -116,13 +117,12 @@ func (b *Bridge) Run(ctx context.Context) error {
 	defer endRequests()
 	b.http.BaseContext = func(net.Listener) context.Context { return requests }
 	serving.Go(func() { b.callers.run(delivering) })
-	serving.Go(func() { _ = b.revocations.Run(delivering) })
-	b.awaitRevocations(delivering)
+	serve("deliver", func() error { return b.delivery.Run(delivering) })
+	endControl := b.runControl()
+	defer endControl()
 	endSessions := b.runSessions()
 	defer endSessions()
 	serving.Go(func() { b.tellHealth(delivering) })
-	serve("deliver", func() error { return b.delivery.Run(delivering) })
-	serving.Go(func() { _ = b.control.Run(delivering) })
 	serve("serve websockets", func() error { return b.http.Serve(over(b.callers.http, b.httpListener)) })
 	serve("serve publishers", func() error { return b.ingest.Serve(b.grpcListener) })
 	serve("serve operators", func() error { return b.admin.Serve(over(b.callers.admin, b.adminListener)) })
@@ -137,8 +137,7 @@ func (b *Bridge) Run(ctx context.Context) error {
 	case <-ctx.Done():
 	case err = <-failed:
 	}
-	b.drain(endSessions)
-	b.control.Stop()
+	b.drain(endControl, endSessions)
 	stopDelivering()
 	endRequests()
 	_ = b.http.Close()
@@ -149,7 +148,7 @@ func (b *Bridge) Run(ctx context.Context) error {
 }
 
 // drain stops in the order in which notifications flow.
-func (b *Bridge) drain(endSessions func()) {
+func (b *Bridge) drain(endControl, endSessions func()) {
 	start := time.Now()
 	b.state.Store(draining)
 	connections := b.delivery.Connections()
@@ -169,6 +168,8 @@ func (b *Bridge) drain(endSessions func()) {
 	if b.config.Upstream != "" {
 		_ = b.http.Shutdown(deadline) // requests that are being passed on
 	}
+	b.control.Shutdown(deadline)
+	endControl()  // nobody is left to be disconnected
 	endSessions() // they are kept where the journal is
 	if err := b.journal.Close(deadline); err != nil {
 		b.config.Logger.Warn("the journal was cut short", "err", err)

@@ -29,7 +29,7 @@ type running struct {
 func start(t testing.TB, config bridge.Config) running {
 	t.Helper()
 	config.HTTPAddr = cmp.Or(config.HTTPAddr, "127.0.0.1:0")
-	config.GRPCAddr, config.AdminAddr = "127.0.0.1:0", "127.0.0.1:0"
+	config.GRPCAddr, config.AdminAddr, config.AdminGRPCAddr = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
 	b, err := bridge.New(config)
 	if err != nil {
 		t.Fatal(err)

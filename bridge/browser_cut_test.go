@@ -129,10 +129,10 @@ const legacyScan = `{"type":"legacy","data":{"verbosity":"warning","value":"%d`
 
 // program is the bridge in a process of its own, with its journal on disk.
 type program struct {
-	t                 *testing.T
-	path, dir         string
-	http, grpc, admin string
-	command           *exec.Cmd
+	t                            *testing.T
+	path, dir                    string
+	http, grpc, admin, adminGRPC string
+	command                      *exec.Cmd
 }
 
 func buildBridge(t *testing.T) *program {
@@ -141,7 +141,7 @@ func buildBridge(t *testing.T) *program {
 	if output, err := exec.Command("go", "build", "-buildvcs=false", "-o", p.path, "../cmd/rotki-bridge").CombinedOutput(); err != nil {
 		t.Fatalf("build the program: %v:\n%s", err, output)
 	}
-	for _, addr := range []*string{&p.http, &p.grpc, &p.admin} {
+	for _, addr := range []*string{&p.http, &p.grpc, &p.admin, &p.adminGRPC} {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
@@ -160,7 +160,8 @@ func buildBridge(t *testing.T) *program {
 // start runs the program, and returns once it is ready.
 func (p *program) start() {
 	p.t.Helper()
-	p.command = exec.Command(p.path, "serve", "--http-addr", p.http, "--grpc-addr", p.grpc, "--admin-addr", p.admin, "--data-dir", p.dir)
+	p.command = exec.Command(p.path, "serve", "--http-addr", p.http, "--grpc-addr", p.grpc, "--admin-addr", p.admin,
+		"--admin-grpc-addr", p.adminGRPC, "--data-dir", p.dir)
 	p.command.Stderr = os.Stderr
 	if err := p.command.Start(); err != nil {
 		p.t.Fatal(err)

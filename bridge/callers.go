@@ -103,13 +103,13 @@ func (o *callers) publishers() func(context.Context) (auth.Caller, error) {
 	if o.tokens == nil && !certificates {
 		return nil
 	}
-	return o.refusals.calls(byPublish, auth.NewCalls(auth.CallsConfig{
+	return auth.NewCalls(auth.CallsConfig{
 		Tokens:       o.tokens,
 		Scope:        auth.ScopePublish,
 		Certificates: certificates,
 		Names:        o.config.Access.ClientNames,
 		Anonymous:    o.config.Access.anonymous(auth.ScopePublish),
-	}))
+	}).Authenticate
 }
 
 // operators returns how operators are authenticated at an address, nil when nobody is asked there.

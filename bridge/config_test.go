@@ -8,15 +8,17 @@ import (
 	"time"
 
 	"github.com/rotki/notification-bridge/bridge"
+	"github.com/rotki/notification-bridge/bridge/auth"
+	"github.com/rotki/notification-bridge/bridge/internal/testcert"
 	"github.com/rotki/notification-bridge/bridge/journal"
 )
 
 // freeAddrs returns three loopback addresses on which nobody listens.
-func freeAddrs(t *testing.T) (addrs [3]string) {
+func freeAddrs(t *testing.T) (addrs [4]string) {
 	t.Helper()
 	for i := range addrs {
 		l := listen(t, "127.0.0.1:0")
-		defer l.Close() // not before there are three, or two might be the same
+		defer l.Close() // not before there are four, or two might be the same
 		addrs[i] = l.Addr().String()
 	}
 	return addrs
@@ -38,6 +40,13 @@ func TestRefusedSettings(t *testing.T) {
 	const exposed = " can be reached from other machines"
 	nats := []string{"nats://127.0.0.1:1"}
 	const anonymous = "--insecure-allow-anonymous"
+	everything := []auth.Scope{auth.ScopePublish, auth.ScopeSubscribe}
+	authority := testcert.NewCA(t, "an authority")
+	dir := t.TempDir()
+	cert, key := authority.ServerFiles(t, dir, "localhost")
+	ca := authority.File(t, dir, "ca.pem")
+	secret := testcert.Write(t, dir, "secret", []byte("0123456789abcdef0123456789abcdef"))
+	short := testcert.Write(t, dir, "short", []byte("secret"))
 	for name, tc := range map[string]struct {
 		change    func(*bridge.Config)
 		sentences []string
@@ -46,10 +55,58 @@ func TestRefusedSettings(t *testing.T) {
 		"http on all addresses, IPv6": {func(c *bridge.Config) { c.HTTPAddr = "[::]:0" }, []string{"--http-addr [::]:0" + exposed, anonymous}},
 		"http without a host":         {func(c *bridge.Config) { c.HTTPAddr = ":0" }, []string{"--http-addr :0" + exposed, anonymous}},
 		"grpc on all addresses":       {func(c *bridge.Config) { c.GRPCAddr = "0.0.0.0:0" }, []string{"--grpc-addr 0.0.0.0:0" + exposed, anonymous}},
-		"admin on all addresses":      {func(c *bridge.Config) { c.AdminAddr = "0.0.0.0:0" }, []string{"--admin-addr 0.0.0.0:0" + exposed, anonymous}},
+		"http, anonymous may publish": {func(c *bridge.Config) {
+			c.HTTPAddr, c.Access.Anonymous = "0.0.0.0:0", []auth.Scope{auth.ScopePublish}
+		}, []string{"--http-addr 0.0.0.0:0" + exposed, "read all notifications", "--subject-header", "--insecure-allow-anonymous=subscribe"}},
+		"grpc, anonymous may read": {func(c *bridge.Config) {
+			c.GRPCAddr, c.Access.Anonymous = "0.0.0.0:0", []auth.Scope{auth.ScopeSubscribe}
+		}, []string{"--grpc-addr 0.0.0.0:0" + exposed, "--grpc-client-ca", "--insecure-allow-anonymous=publish"}},
+		"http, certificates for gRPC only": {func(c *bridge.Config) {
+			c.HTTPAddr, c.GRPCTLS = "0.0.0.0:0", bridge.TLSFiles{Cert: cert, Key: key, ClientCA: ca}
+		}, []string{"--http-addr 0.0.0.0:0" + exposed}},
+		"grpc, a header for subscribers only": {func(c *bridge.Config) {
+			c.GRPCAddr, c.Access.SubjectHeader, c.Access.TrustedProxies = "0.0.0.0:0", "X-User", []string{"192.0.2.1"}
+		}, []string{"--grpc-addr 0.0.0.0:0" + exposed}},
+		"admin on all addresses": {func(c *bridge.Config) {
+			c.AdminAddr, c.Access.Anonymous = "0.0.0.0:0", everything
+		}, []string{"--admin-addr 0.0.0.0:0" + exposed, "--jwt-secret-file, --jwt-key-files or --jwt-jwks-url", "scope admin"}},
+		"admin gRPC on all addresses": {func(c *bridge.Config) {
+			c.AdminGRPCAddr, c.Access.Anonymous = "0.0.0.0:0", everything
+		}, []string{"--admin-grpc-addr 0.0.0.0:0" + exposed, "scope admin"}},
 		"admin on another machine's": {func(c *bridge.Config) {
-			c.AdminAddr, c.InsecureAllowAnonymous = "192.0.2.1:0", true
+			c.AdminAddr, c.Access.SecretFile = "192.0.2.1:0", secret
 		}, []string{"--admin-addr: ", "192.0.2.1:0", "cannot assign"}},
+
+		"anonymous operators":  {func(c *bridge.Config) { c.Access.Anonymous = []auth.Scope{auth.ScopeAdmin} }, []string{`--insecure-allow-anonymous: "admin" is not known`}},
+		"admin token, no keys": {func(c *bridge.Config) { c.Access.AdminToken = true }, []string{"--admin-token means nothing without --jwt-secret-file"}},
+		"issuer, no keys":      {func(c *bridge.Config) { c.Access.Issuer = "x" }, []string{"--jwt-issuer means nothing without --jwt-secret-file"}},
+		"audience, no keys":    {func(c *bridge.Config) { c.Access.Audience = "x" }, []string{"--jwt-audience means nothing without"}},
+		"cookie, no keys":      {func(c *bridge.Config) { c.Access.Cookie = "x" }, []string{"--jwt-cookie means nothing without"}},
+		"leeway, no keys":      {func(c *bridge.Config) { c.Access.Leeway = time.Hour }, []string{"--jwt-leeway means nothing without"}},
+		"refresh, no JWKS":     {func(c *bridge.Config) { c.Access.JWKSRefresh = time.Hour }, []string{"--jwt-jwks-refresh means nothing without --jwt-jwks-url"}},
+		"JWKS, no issuer":      {func(c *bridge.Config) { c.Access.JWKSURL = "https://id.example.org/keys" }, []string{"--jwt-jwks-url needs --jwt-issuer and --jwt-audience"}},
+		"JWKS by http":         {func(c *bridge.Config) { c.Access.JWKSURL = "http://id.example.org/keys" }, []string{"--jwt-jwks-url: ", "is no https URL"}},
+		"short secret":         {func(c *bridge.Config) { c.Access.SecretFile = short }, []string{"--jwt-secret-file: ", "32 at least"}},
+		"a key as the secret":  {func(c *bridge.Config) { c.Access.SecretFile = cert }, []string{"--jwt-secret-file: ", "belongs to --jwt-key-files"}},
+		"a private key":        {func(c *bridge.Config) { c.Access.KeyFiles = []string{key} }, []string{"--jwt-key-files: ", "only public keys"}},
+		"no such key":          {func(c *bridge.Config) { c.Access.KeyFiles = []string{"absent.pem"} }, []string{"--jwt-key-files: ", "absent.pem"}},
+		"header, no proxies":   {func(c *bridge.Config) { c.Access.SubjectHeader = "X-User" }, []string{"--subject-header means nothing without --trusted-proxies: anyone could send that header"}},
+		"header and cookie": {func(c *bridge.Config) {
+			c.Access.SubjectHeader, c.Access.TrustedProxies, c.Access.SecretFile, c.Access.Cookie = "X-User", []string{"::1"}, secret, "x"
+		}, []string{"--subject-header and --jwt-cookie cannot go together"}},
+		"everybody a proxy":           {func(c *bridge.Config) { c.Access.TrustedProxies = []string{"0.0.0.0/0"} }, []string{"--trusted-proxies: 0.0.0.0/0 is everybody"}},
+		"a proxy's name":              {func(c *bridge.Config) { c.Access.TrustedProxies = []string{"nginx"} }, []string{`--trusted-proxies: "nginx" is neither an address nor a subnet`}},
+		"certificate alone":           {func(c *bridge.Config) { c.HTTPTLS.Cert = cert }, []string{"--http-tls-cert and --http-tls-key go together"}},
+		"key alone":                   {func(c *bridge.Config) { c.AdminTLS.Key = key }, []string{"--admin-tls-cert and --admin-tls-key go together"}},
+		"no such certificate":         {func(c *bridge.Config) { c.GRPCTLS = bridge.TLSFiles{Cert: "absent.pem", Key: key} }, []string{"--grpc-tls-cert", "absent.pem"}},
+		"authority, plain":            {func(c *bridge.Config) { c.GRPCTLS.ClientCA = ca }, []string{"--grpc-client-ca means nothing without --grpc-tls-cert"}},
+		"names, no authority":         {func(c *bridge.Config) { c.Access.ClientNames = []string{"a"} }, []string{"--grpc-client-names means nothing without --grpc-client-ca"}},
+		"connections":                 {func(c *bridge.Config) { c.Limits.Connections = -1 }, []string{"--max-connections must be"}},
+		"handshakes":                  {func(c *bridge.Config) { c.Limits.Handshakes = -1 }, []string{"--max-handshakes must be"}},
+		"publish rate":                {func(c *bridge.Config) { c.PublishRate = -1 }, []string{"--publish-rate must be"}},
+		"origin of a whole domain":    {func(c *bridge.Config) { c.AllowedOrigins = []string{"https://*.org"} }, []string{`--allowed-origins: "https://*.org" is not an origin`}},
+		"origin with two wildcards":   {func(c *bridge.Config) { c.AllowedOrigins = []string{"https://*.*.example.org"} }, []string{"is not an origin"}},
+		"origin with part of a label": {func(c *bridge.Config) { c.AllowedOrigins = []string{"https://a*.example.org"} }, []string{"is not an origin"}},
 
 		"http in use":         {func(c *bridge.Config) { c.HTTPAddr = taken.Addr().String() }, []string{"--http-addr: " + taken.Addr().String() + " is in use", "is another bridge running?"}},
 		"grpc in use":         {func(c *bridge.Config) { c.GRPCAddr = taken.Addr().String() }, []string{"--grpc-addr: " + taken.Addr().String() + " is in use", "is another bridge running?"}},
@@ -60,7 +117,6 @@ func TestRefusedSettings(t *testing.T) {
 		"origin without a host":   {func(c *bridge.Config) { c.AllowedOrigins = []string{"https://"} }, []string{"is not an origin"}},
 		"origin with a query":     {func(c *bridge.Config) { c.AllowedOrigins = []string{"https://x?v=3"} }, []string{"is not an origin"}},
 		"origin with a user":      {func(c *bridge.Config) { c.AllowedOrigins = []string{"https://a@x"} }, []string{"is not an origin"}},
-		"origin with a wildcard":  {func(c *bridge.Config) { c.AllowedOrigins = []string{"https://*.example.org"} }, []string{"is not an origin"}},
 		"no port":                 {func(c *bridge.Config) { c.HTTPAddr = "127.0.0.1" }, []string{`--http-addr: "127.0.0.1" is not host:port`}},
 		"only a port":             {func(c *bridge.Config) { c.GRPCAddr = "5044" }, []string{`--grpc-addr: "5044" is not host:port`}},
 		"port in words":           {func(c *bridge.Config) { c.GRPCAddr = "127.0.0.1:many" }, []string{`--grpc-addr: "127.0.0.1:many" is not host:port`}},
@@ -108,7 +164,7 @@ func TestRefusedSettings(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			free := freeAddrs(t)
-			config := bridge.Config{HTTPAddr: free[0], GRPCAddr: free[1], AdminAddr: free[2]}
+			config := bridge.Config{HTTPAddr: free[0], GRPCAddr: free[1], AdminAddr: free[2], AdminGRPCAddr: free[3]}
 			tc.change(&config)
 			_, err := bridge.New(config)
 			if err == nil {
@@ -132,19 +188,37 @@ func TestAcceptedSettings(t *testing.T) {
 		_ = probe.Close()
 	}
 	hasIPv6 := err == nil
+	authority := testcert.NewCA(t, "an authority")
+	dir := t.TempDir()
+	cert, key := authority.ServerFiles(t, dir, "localhost")
+	ca := authority.File(t, dir, "ca.pem")
+	secret := testcert.Write(t, dir, "secret", []byte("0123456789abcdef0123456789abcdef"))
 	for name, config := range map[string]bridge.Config{
-		"localhost":     {HTTPAddr: "localhost:0", GRPCAddr: "localhost:0", AdminAddr: "localhost:0"},
-		"IPv6":          {HTTPAddr: "[::1]:0", GRPCAddr: "[::1]:0", AdminAddr: "[::1]:0"},
-		"all addresses": {HTTPAddr: "0.0.0.0:0", GRPCAddr: ":0", AdminAddr: "0.0.0.0:0", InsecureAllowAnonymous: true},
-		"origins":       {AllowedOrigins: []string{"https://rotki.example.org", "http://rotki.lan:8080/", "app://rotki", "null"}},
-		"upstream":      {Upstream: "https://rotki.example.org/behind"},
-		"largest":       {MaxMessageBytes: 64 << 20, Journal: journal.MemoryConfig{Messages: 1, Bytes: 1, Age: 1, DedupWindow: 1, DedupIDs: 1}},
+		"localhost": {HTTPAddr: "localhost:0", GRPCAddr: "localhost:0", AdminAddr: "localhost:0"},
+		"IPv6":      {HTTPAddr: "[::1]:0", GRPCAddr: "[::1]:0", AdminAddr: "[::1]:0"},
+		"anonymous on all addresses": {
+			HTTPAddr: "0.0.0.0:0", GRPCAddr: ":0",
+			Access: bridge.AccessConfig{Anonymous: []auth.Scope{auth.ScopePublish, auth.ScopeSubscribe}},
+		},
+		"tokens on all addresses": {
+			HTTPAddr: "0.0.0.0:0", GRPCAddr: ":0", AdminAddr: "0.0.0.0:0", AdminGRPCAddr: "0.0.0.0:0",
+			Access: bridge.AccessConfig{SecretFile: secret},
+		},
+		"proxy and certificates on all addresses": {
+			HTTPAddr: "0.0.0.0:0", GRPCAddr: ":0", GRPCTLS: bridge.TLSFiles{Cert: cert, Key: key, ClientCA: ca},
+			Access: bridge.AccessConfig{SubjectHeader: "X-User", TrustedProxies: []string{"192.0.2.0/24"}},
+		},
+		"origins": {AllowedOrigins: []string{
+			"https://rotki.example.org", "http://rotki.lan:8080/", "app://rotki", "null", "https://*.example.org", "https://*.a.example.org:8443/",
+		}},
+		"upstream": {Upstream: "https://rotki.example.org/behind"},
+		"largest":  {MaxMessageBytes: 64 << 20, Journal: journal.MemoryConfig{Messages: 1, Bytes: 1, Age: 1, DedupWindow: 1, DedupIDs: 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if name == "IPv6" && !hasIPv6 {
 				t.Skip("this machine has no IPv6")
 			}
-			for _, addr := range []*string{&config.HTTPAddr, &config.GRPCAddr, &config.AdminAddr} {
+			for _, addr := range []*string{&config.HTTPAddr, &config.GRPCAddr, &config.AdminAddr, &config.AdminGRPCAddr} {
 				if *addr == "" {
 					*addr = "127.0.0.1:0"
 				}
@@ -153,7 +227,7 @@ func TestAcceptedSettings(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			addrs := []string{b.HTTPAddr(), b.GRPCAddr(), b.AdminAddr()}
+			addrs := []string{b.HTTPAddr(), b.GRPCAddr(), b.AdminAddr(), b.AdminGRPCAddr()}
 			for _, addr := range addrs {
 				conn, err := net.Dial("tcp", addr)
 				if err != nil {

@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"net"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -10,13 +11,16 @@ import (
 	"github.com/rotki/notification-bridge/bridge/control"
 )
 
-// revocationsTimeout is how long a start waits for tokens that were revoked before.
-const revocationsTimeout = 5 * time.Second
+// controlTimeout is how long a start waits to know what was revoked before, and to be on the bus.
+const controlTimeout = 5 * time.Second
 
 // openControl opens what operators' calls and callers' credentials have in common: which tokens are revoked.
-func (b *Bridge) openControl(ctx context.Context, registry *prometheus.Registry) error {
+func (b *Bridge) openControl(ctx context.Context, registry *prometheus.Registry) (err error) {
 	store, err := b.journal.Revoked(ctx)
 	if err != nil {
+		return err
+	}
+	if b.bus, err = b.journal.Bus(ctx, b.name); err != nil {
 		return err
 	}
 	b.revocations = control.NewRevocations(control.RevocationsConfig{
@@ -33,10 +37,13 @@ func (b *Bridge) serveControl(registry *prometheus.Registry) {
 		Connections: b.delivery,
 		Streams:     b.ingest,
 		Revocations: b.revocations,
-		Bus:         b.journal.Bus(b.name),
+		Bus:         b.bus,
 		TLS:         secure(b.callers.admin),
 		Logger:      b.config.Logger,
 		Registerer:  registry,
+	}
+	if b.callers.tokens != nil { // else there is nothing to be revoked
+		config.Hold = b.delivery.Hold
 	}
 	if operators := b.callers.operators(b.adminGRPCListener.Addr()); operators != nil {
 		config.Authenticate = b.callers.refusals.calls(byAdmin, operators)
@@ -44,13 +51,26 @@ func (b *Bridge) serveControl(registry *prometheus.Registry) {
 	b.control = control.New(config)
 }
 
-// awaitRevocations waits until the tokens are known that were revoked before, or at other bridges.
-func (b *Bridge) awaitRevocations(ctx context.Context) {
-	waiting, stop := context.WithTimeout(ctx, revocationsTimeout)
-	defer stop()
-	if err := b.revocations.Ready(waiting); err != nil {
-		b.config.Logger.Warn("tokens that were revoked before cannot be read yet", "err", err)
+// runControl follows what is revoked, and is on the bus, until end is called, which waits for that. The engine must be
+// running.
+func (b *Bridge) runControl() (end func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() {
+		if err := b.control.Run(ctx); err != nil {
+			b.config.Logger.Error("other bridges cannot reach this one", "err", err)
+		}
+	})
+	// Whoever comes in before is known to have been shut out would be let in.
+	waiting, stopWaiting := context.WithTimeout(ctx, controlTimeout)
+	defer stopWaiting()
+	if err := b.control.Ready(waiting); err != nil {
+		b.config.Logger.Warn("which tokens were revoked before cannot be read yet", "err", err)
 	}
+	return sync.OnceFunc(func() {
+		cancel()
+		running.Wait()
+	})
 }
 
 // warnOfPlainText says where credentials cross the network so that others can read them.

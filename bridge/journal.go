@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/rotki/notification-bridge/bridge/control"
 	"github.com/rotki/notification-bridge/bridge/journal"
 	"github.com/rotki/notification-bridge/bridge/journal/jetstream"
 	"github.com/rotki/notification-bridge/bridge/session"
@@ -127,6 +128,10 @@ type keeper interface {
 	Close(ctx context.Context) error
 	// Sessions returns where sessions are kept that outlast the bridge, nil for nowhere.
 	Sessions(ctx context.Context, ttl time.Duration) (session.Store, error)
+	// Revoked returns where revoked tokens are kept that outlast the bridge, nil for nowhere.
+	Revoked(ctx context.Context) (control.Store, error)
+	// Bus returns how the other bridges of the stream can be reached, nil where there are none.
+	Bus(ctx context.Context, name string) (control.Bus, error)
 	// Stats returns how many records are at hand and about how many bytes they take.
 	Stats() (records, bytes int)
 }
@@ -140,12 +145,20 @@ func (m inMemory) Seal()                       { m.Memory.Close() }
 func (m inMemory) Close(context.Context) error { m.Memory.Close(); return nil }
 
 func (inMemory) Sessions(context.Context, time.Duration) (session.Store, error) { return nil, nil }
+func (inMemory) Revoked(context.Context) (control.Store, error)                 { return nil, nil }
+func (inMemory) Bus(context.Context, string) (control.Bus, error)               { return nil, nil }
 
 // inStream is the journal in a stream as a keeper.
 type inStream struct{ *jetstream.Journal }
 
 func (s inStream) Sessions(ctx context.Context, ttl time.Duration) (session.Store, error) {
 	return s.Journal.Sessions(ctx, ttl)
+}
+
+func (s inStream) Revoked(ctx context.Context) (control.Store, error) { return s.Journal.Revoked(ctx) }
+
+func (s inStream) Bus(ctx context.Context, name string) (control.Bus, error) {
+	return s.Journal.Bus(ctx, jetstream.BusConfig{Name: name})
 }
 
 // openJournal opens the journal that a configuration asks for.

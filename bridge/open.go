@@ -12,7 +12,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/rotki/notification-bridge/bridge/admin"
-	"github.com/rotki/notification-bridge/bridge/control"
 	"github.com/rotki/notification-bridge/bridge/delivery"
 	"github.com/rotki/notification-bridge/bridge/ingest"
 	"github.com/rotki/notification-bridge/bridge/limit"
@@ -107,6 +106,7 @@ func (b *Bridge) openIngest(registry *prometheus.Registry) {
 			contract: &b.contract, journal: b.journal, audience: b.delivery, maxData: jsonPerByte * b.config.MaxMessageBytes,
 		},
 		Authenticate:    b.callers.publishers(),
+		Refused:         b.callers.refusals.counted(byPublish),
 		TLS:             secure(b.callers.grpc),
 		Revoked:         b.revocations.Revoked,
 		PublishRate:     float64(b.config.PublishRate),

@@ -76,7 +76,12 @@ func (r *refusals) subscribers(by *auth.Subscribers, proxies auth.Proxies) func(
 	}
 }
 
-// calls returns how gRPC calls are authenticated.
+// counted returns what counts the defects of those who come in at an entrance that logs them itself.
+func (r *refusals) counted(at entrance) func(auth.Defect) {
+	return func(defect auth.Defect) { r.counters[at][defect].Inc() }
+}
+
+// calls returns how operators' calls are authenticated.
 func (r *refusals) calls(at entrance, by *auth.Calls) func(context.Context) (auth.Caller, error) {
 	return func(ctx context.Context) (auth.Caller, error) {
 		caller, err := by.Authenticate(ctx)

@@ -13,7 +13,7 @@ import (
 
 // runBridge runs a bridge on free ports until stop is called.
 func runBridge() (grpcAddr, websocketURL string, stop func()) {
-	b, err := bridge.New(bridge.Config{HTTPAddr: "127.0.0.1:0", GRPCAddr: "127.0.0.1:0", AdminAddr: "127.0.0.1:0"})
+	b, err := bridge.New(bridge.Config{HTTPAddr: "127.0.0.1:0", GRPCAddr: "127.0.0.1:0", AdminAddr: "127.0.0.1:0", AdminGRPCAddr: "127.0.0.1:0"})
 	if err != nil {
 		log.Fatal(err)
 	}

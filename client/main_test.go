@@ -32,7 +32,7 @@ func (r running) url() string { return "ws://" + r.HTTPAddr() + "/ws/" }
 // start runs a bridge, on free ports unless config names some.
 func start(t testing.TB, config bridge.Config) running {
 	t.Helper()
-	for _, addr := range []*string{&config.HTTPAddr, &config.GRPCAddr, &config.AdminAddr} {
+	for _, addr := range []*string{&config.HTTPAddr, &config.GRPCAddr, &config.AdminAddr, &config.AdminGRPCAddr} {
 		if *addr == "" {
 			*addr = "127.0.0.1:0"
 		}

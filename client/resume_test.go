@@ -95,7 +95,7 @@ func TestSubscriberSince(t *testing.T) {
 // told.
 func TestSubscriberLost(t *testing.T) {
 	first := start(t, bridge.Config{})
-	addrs := bridge.Config{HTTPAddr: first.HTTPAddr(), GRPCAddr: first.GRPCAddr(), AdminAddr: first.AdminAddr()}
+	addrs := bridge.Config{HTTPAddr: first.HTTPAddr(), GRPCAddr: first.GRPCAddr(), AdminAddr: first.AdminAddr(), AdminGRPCAddr: first.AdminGRPCAddr()}
 	lost := make(chan error, 10)
 	l := listen(t, client.SubscriberConfig{URL: first.url(), OnLost: func(err error) { lost <- err }})
 	first.stop()

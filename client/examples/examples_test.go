@@ -60,7 +60,7 @@ func TestNode(t *testing.T) {
 // runExample starts a bridge and holds what a subscriber gets from a publisher against the API document.
 func runExample(t *testing.T, command func(addr string) *exec.Cmd) {
 	t.Helper()
-	b, err := bridge.New(bridge.Config{HTTPAddr: "127.0.0.1:0", GRPCAddr: "127.0.0.1:0", AdminAddr: "127.0.0.1:0"})
+	b, err := bridge.New(bridge.Config{HTTPAddr: "127.0.0.1:0", GRPCAddr: "127.0.0.1:0", AdminAddr: "127.0.0.1:0", AdminGRPCAddr: "127.0.0.1:0"})
 	if err != nil {
 		t.Fatal(err)
 	}

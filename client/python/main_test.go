@@ -29,7 +29,7 @@ type running struct {
 // start runs a bridge, on free ports unless config names some.
 func start(t *testing.T, config bridge.Config) running {
 	t.Helper()
-	for _, addr := range []*string{&config.HTTPAddr, &config.GRPCAddr, &config.AdminAddr} {
+	for _, addr := range []*string{&config.HTTPAddr, &config.GRPCAddr, &config.AdminAddr, &config.AdminGRPCAddr} {
 		if *addr == "" {
 			*addr = "127.0.0.1:0"
 		}

@@ -24,7 +24,7 @@ type process struct {
 func startBridge(ctx context.Context, program string) (*process, error) {
 	p := &process{logged: make(chan struct{})}
 	p.command = exec.CommandContext(ctx, program, "serve", "--log-format=json",
-		"--http-addr=127.0.0.1:0", "--grpc-addr=127.0.0.1:0", "--admin-addr=127.0.0.1:0")
+		"--http-addr=127.0.0.1:0", "--grpc-addr=127.0.0.1:0", "--admin-addr=127.0.0.1:0", "--admin-grpc-addr=127.0.0.1:0")
 	p.command.Cancel = func() error { return p.command.Process.Signal(syscall.SIGTERM) }
 	p.command.WaitDelay = 15 * time.Second
 	log, err := p.command.StderrPipe()

@@ -169,7 +169,7 @@ func TestContractRefusedAtStart(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			command := exec.CommandContext(t.Context(), path, "serve", "--http-addr", "127.0.0.1:0", "--grpc-addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0")
+			command := exec.CommandContext(t.Context(), path, "serve", "--http-addr", "127.0.0.1:0", "--grpc-addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0", "--admin-grpc-addr", "127.0.0.1:0")
 			command.Env = append(os.Environ(), "ROTKI_BRIDGE_CONTRACT="+file)
 			output, err := command.CombinedOutput()
 			if err == nil || command.ProcessState.ExitCode() != 1 {

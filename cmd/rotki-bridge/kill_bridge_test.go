@@ -45,7 +45,7 @@ func TestKilledBridge(t *testing.T) {
 // fixedPorts returns flags for ports that are free, so that a bridge can be started again on them.
 func fixedPorts(t *testing.T) (flags []string) {
 	t.Helper()
-	for _, flag := range []string{"--http-addr", "--grpc-addr", "--admin-addr"} {
+	for _, flag := range []string{"--http-addr", "--grpc-addr", "--admin-addr", "--admin-grpc-addr"} {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)

@@ -86,7 +86,7 @@ func startProgram(t *testing.T, path string, flags ...string) *process {
 	log := &processLog{listening: make(chan listening, 1)}
 	p := &process{log: log, exited: make(chan struct{})}
 	p.command = exec.Command(path, append([]string{
-		"serve", "--http-addr", "127.0.0.1:0", "--grpc-addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0", "--log-format", "json",
+		"serve", "--http-addr", "127.0.0.1:0", "--grpc-addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0", "--admin-grpc-addr", "127.0.0.1:0", "--log-format", "json",
 	}, flags...)...)
 	p.command.Stderr = log
 	if err := p.command.Start(); err != nil {

@@ -28,7 +28,7 @@ func (b atWork) url() string { return "ws://" + b.HTTPAddr() + "/ws/" }
 // startBridge runs a bridge, on free ports unless config names some.
 func startBridge(t *testing.T, config bridge.Config) atWork {
 	t.Helper()
-	for _, addr := range []*string{&config.HTTPAddr, &config.GRPCAddr, &config.AdminAddr} {
+	for _, addr := range []*string{&config.HTTPAddr, &config.GRPCAddr, &config.AdminAddr, &config.AdminGRPCAddr} {
 		if *addr == "" {
 			*addr = "127.0.0.1:0"
 		}

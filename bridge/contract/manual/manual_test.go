@@ -74,7 +74,7 @@ func TestProtoIsTheSource(t *testing.T) {
 // the manual.
 func published(t *testing.T, run func(addr string, all []*manual.Entry)) {
 	t.Helper()
-	b, err := bridge.New(bridge.Config{HTTPAddr: "127.0.0.1:0", GRPCAddr: "127.0.0.1:0", AdminAddr: "127.0.0.1:0"})
+	b, err := bridge.New(bridge.Config{HTTPAddr: "127.0.0.1:0", GRPCAddr: "127.0.0.1:0", AdminAddr: "127.0.0.1:0", AdminGRPCAddr: "127.0.0.1:0"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,108 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"runtime/debug"
+	"time"
+
+	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors"
+	grpcauth "github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/auth"
+	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/logging"
+	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/recovery"
+	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/selector"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/status"
+
+	"github.com/rotki/notification-bridge/bridge/auth"
+)
+
+const (
+	// maxRequest and maxHeaders are how many bytes a call may take.
+	maxRequest = 64 << 10
+	maxHeaders = 64 << 10
+	// maxStreams is how many calls one connection may have open.
+	maxStreams = 100
+	// handshakeTimeout is how long a connection may take to begin to speak HTTP/2.
+	handshakeTimeout = 3 * time.Second
+)
+
+func (s *Server) options() []grpc.ServerOption {
+	log := logging.LoggerFunc(func(ctx context.Context, level logging.Level, msg string, fields ...any) {
+		s.config.Logger.Log(ctx, slog.Level(level), msg, fields...)
+	})
+	logFinished := logging.WithLogOnEvents(logging.FinishCall)
+	recovered := recovery.WithRecoveryHandlerContext(s.recovered)
+	guarded := selector.MatchFunc(func(_ context.Context, call interceptors.CallMeta) bool {
+		return call.Service != healthv1.Health_ServiceDesc.ServiceName
+	})
+	options := []grpc.ServerOption{
+		grpc.MaxRecvMsgSize(maxRequest),
+		grpc.MaxHeaderListSize(maxHeaders),
+		grpc.MaxConcurrentStreams(maxStreams),
+		grpc.ConnectionTimeout(handshakeTimeout),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 30 * time.Second, Timeout: 20 * time.Second}),
+		grpc.ChainUnaryInterceptor(
+			s.metrics.count,
+			logging.UnaryServerInterceptor(log, logFinished),
+			recovery.UnaryServerInterceptor(recovered),
+			selector.UnaryServerInterceptor(grpcauth.UnaryServerInterceptor(s.authenticate), guarded),
+		),
+		grpc.ChainStreamInterceptor(
+			logging.StreamServerInterceptor(log, logFinished),
+			recovery.StreamServerInterceptor(recovered),
+			selector.StreamServerInterceptor(grpcauth.StreamServerInterceptor(s.authenticate), guarded),
+		),
+	}
+	if s.config.TLS != nil {
+		options = append(options, grpc.Creds(credentials.NewTLS(s.config.TLS)))
+	}
+	return options
+}
+
+// authenticate says in the context who calls, or refuses the call.
+func (s *Server) authenticate(ctx context.Context) (context.Context, error) {
+	if s.config.Authenticate == nil {
+		return ctx, nil
+	}
+	caller, err := s.config.Authenticate(ctx)
+	if err == nil {
+		return auth.NewContext(ctx, caller), nil
+	}
+	if refusal, ok := errors.AsType[*auth.Refusal](err); ok {
+		return nil, status.Error(refusal.GRPCCode(), refusal.Told())
+	}
+	return nil, status.Error(codes.Internal, internalError)
+}
+
+const internalError = "internal error; the bridge's log says more"
+
+// recovered turns a panic into a status that tells the caller nothing of the bridge's inside.
+func (s *Server) recovered(ctx context.Context, panicked any) error {
+	s.config.Logger.ErrorContext(ctx, "panic", "value", fmt.Sprint(panicked), "stack", string(debug.Stack()))
+	return status.Error(codes.Internal, internalError)
+}
+
+// Serve accepts operators until Shutdown is called, and then returns nil.
+func (s *Server) Serve(listener net.Listener) error {
+	if err := s.grpc.Serve(listener); err != nil {
+		return fmt.Errorf("serve gRPC on %s: %w", listener.Addr(), err)
+	}
+	return nil
+}
+
+// Shutdown takes no more calls and waits for those that are on their way. When ctx is done before that, it cuts what is
+// left, which takes as long as a handshake may at the most.
+func (s *Server) Shutdown(ctx context.Context) {
+	s.health.Shutdown()
+	stop := context.AfterFunc(ctx, s.grpc.Stop)
+	defer stop()
+	s.grpc.GracefulStop()
+}
