@@ -16,9 +16,11 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/rotki/notification-bridge/bridge/auth"
 	"github.com/rotki/notification-bridge/bridge/ingest"
@@ -307,5 +309,47 @@ func TestSubscriberShowsItsToken(t *testing.T) {
 		if got, want := await(t, shown), fmt.Sprint("Bearer t", i+1); got != want {
 			t.Errorf("handshake %d showed %q", i+1, got)
 		}
+	}
+}
+
+// TestRetryInfo: a bridge that says when to come back is obeyed, not the backoff, and gets everything in order.
+func TestRetryInfo(t *testing.T) {
+	limited := func(delay time.Duration) error {
+		s, err := status.New(codes.ResourceExhausted, "slower").WithDetails(&errdetails.RetryInfo{RetryDelay: durationpb.New(delay)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.Err()
+	}
+	const each, total = 3, 10
+	taken := make(chan string, 2*total)
+	addr, _ := serve(t, func(number int, stream publishStream) error {
+		if number == 1 {
+			return limited(-time.Hour) // nonsense
+		}
+		for range each {
+			request, err := stream.Recv()
+			if err != nil {
+				return nil
+			}
+			taken <- request.GetNotification().GetLegacy().GetValue()
+			if err := accept(stream, request); err != nil {
+				return err
+			}
+		}
+		return limited(time.Millisecond)
+	})
+	outages := make(chan error, total)
+	p := newPublisher(t, client.PublisherConfig{
+		Addr: addr, OnOutage: func(err error) { outages <- err }, Backoff: client.Backoff{Min: time.Hour, Max: time.Hour},
+	})
+	publishNumbers(t, p, total)
+	for i := range total {
+		if text := await(t, taken); text != fmt.Sprint(i) {
+			t.Errorf("%s came as number %d", text, i)
+		}
+	}
+	if len(taken) != 0 || len(outages) != 1 { // the first stream answered nothing
+		t.Errorf("%d came twice; %d outages", len(taken), len(outages))
 	}
 }

@@ -6,6 +6,10 @@
 // by default; a bridge without a durable journal forgets it when it restarts). A Subscriber goes on
 // where it was, and so gets what was published while it was not connected, as long as the bridge has it.
 //
+// Who they are they say with a token, which a function gives whenever one is shown, or a publisher with a certificate. A
+// bridge that asks a client to stay away for a while, because it is too fast or there are too many, is obeyed: nothing
+// is lost by it.
+//
 // # Concurrency
 //
 // A Publisher, a Pending and a Subscriber are safe for concurrent use. Notifications that one goroutine publishes

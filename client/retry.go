@@ -38,11 +38,11 @@ func (e *laterError) Unwrap() error { return e.error }
 // later adds to an error what the server's answer says about coming back.
 func later(err error, answer *http.Response) error {
 	after := answer.Header.Get("Retry-After")
-	if seconds, convErr := strconv.Atoi(after); convErr == nil && seconds >= 0 {
+	if seconds, convErr := strconv.ParseUint(after, 10, 31); convErr == nil {
 		return &laterError{err, time.Duration(seconds) * time.Second}
 	}
 	if at, parseErr := http.ParseTime(after); parseErr == nil {
-		return &laterError{err, max(0, time.Until(at))}
+		return &laterError{err, time.Until(at)}
 	}
 	return err
 }
@@ -55,5 +55,11 @@ func (p *pauses) pauseAfter(err error) time.Duration {
 	return p.take()
 }
 
-// spread lengthens a pause by up to a tenth at random: many clients may have been told the same.
-func spread(d time.Duration) time.Duration { return d + rand.N(d/10+1) }
+// longestPause is what a server can ask for.
+const longestPause = 24 * time.Hour
+
+// spread lengthens a pause that a server asks for by up to a tenth at random: many clients may have been told the same.
+func spread(d time.Duration) time.Duration {
+	d = min(max(d, 0), longestPause)
+	return d + rand.N(d/10+1)
+}

@@ -30,16 +30,17 @@ func (p *Publisher) run(ctx context.Context) {
 			outage, refused = false, ""
 		}
 		delay, limited := retryInfo(err)
+		if limited {
+			err = &laterError{err, delay}
+		}
 		tooLarge := status.Code(err) == codes.ResourceExhausted && !limited && p.outbox.rejectLargest(err)
 		p.outbox.rewind()
 		switch {
 		case tooLarge && answered:
 			continue
-		case tooLarge:
-			p.pause(ctx, pauses.take()) // in case it is about something else, each attempt costs a notification
-			continue
-		case limited && answered:
-			p.wait(ctx, spread(delay))
+		case tooLarge, // in case it is about something else, each attempt costs a notification
+			limited && answered:
+			p.pause(ctx, pauses.pauseAfter(err))
 			continue
 		case final(err, token, refused):
 			n := p.outbox.failAll(fmt.Errorf("publish to %s: %w", p.config.Addr, credentialError(err)))
@@ -57,11 +58,7 @@ func (p *Publisher) run(ctx context.Context) {
 			p.config.Logger.Warn("the bridge cannot be reached, retrying", "addr", p.config.Addr, "unacknowledged", unanswered, "err", err)
 			p.config.OnOutage(err)
 		}
-		if limited {
-			p.wait(ctx, spread(delay))
-			continue
-		}
-		p.pause(ctx, pauses.take())
+		p.pause(ctx, pauses.pauseAfter(err))
 	}
 	p.outbox.failAll(fmt.Errorf("%w; the bridge had not answered", ErrClosed))
 }
@@ -149,16 +146,6 @@ func (p *Publisher) pause(ctx context.Context, d time.Duration) {
 		return
 	}
 	<-ctx.Done()
-}
-
-// wait waits for d, or until ctx is done.
-func (p *Publisher) wait(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
 }
 
 // final reports whether another attempt would end like the one that ended with err: with the same token as before, or
