@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -26,14 +27,25 @@ type pipeline struct {
 
 // Open implements ingest.Sink.
 func (p *pipeline) Open(caller auth.Caller) ingest.Publisher {
-	return publisher{p, p.journal.Term(), caller}
+	return publisher{p, p.journal.Term(), caller, idSpace(caller.Subject)}
+}
+
+// idSpace returns what is put in front of a publisher's ids, so that nobody can use up another's. All that are anonymous
+// share one; what a subject's begins with is no UTF-8, which the ids of requests are.
+func idSpace(subject string) string {
+	if subject == "" {
+		return ""
+	}
+	digest := sha256.Sum256([]byte(subject))
+	return "\xff" + string(digest[:8])
 }
 
 // publisher is the pipeline for the requests of one stream.
 type publisher struct {
 	*pipeline
-	term   uint64
-	caller auth.Caller
+	term    uint64
+	caller  auth.Caller
+	idSpace string
 }
 
 // Publish implements ingest.Publisher.
@@ -69,8 +81,12 @@ func (p publisher) Publish(ctx context.Context, request *notificationsv1.Publish
 	}
 	// Counted before it is appended: whoever is counted has joined, and will get it.
 	subscribers := p.audience.Count(env.Type, recipients)
+	id := request.GetId()
+	if id != "" {
+		id = p.idSpace + id
+	}
 	appended, err := p.journal.Append(ctx, journal.Entry{
-		ID:          request.GetId(),
+		ID:          id,
 		Type:        env.Type,
 		Data:        env.Data,
 		Recipients:  recipients,

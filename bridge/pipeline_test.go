@@ -71,3 +71,31 @@ func TestWhatACallerMayPublish(t *testing.T) {
 		})
 	}
 }
+
+// TestIDsAreThePublishersOwn: nobody can use up the id of another publisher's request; a publisher's own is a duplicate.
+func TestIDsAreThePublishersOwn(t *testing.T) {
+	builtin, err := contract.Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var inUse atomic.Pointer[inForce]
+	inUse.Store(&inForce{Contract: builtin})
+	log := journal.NewMemory(journal.MemoryConfig{})
+	defer log.Close()
+	p := &pipeline{contract: &inUse, journal: log, maxData: 1 << 20, audience: delivery.New(delivery.Config{Log: log})}
+	request := &notificationsv1.PublishRequest{Id: "1", Notification: &notificationsv1.Notification{
+		Payload: &notificationsv1.Notification_Legacy{Legacy: &notificationsv1.Legacy{Verbosity: notificationsv1.Verbosity_VERBOSITY_WARNING}},
+	}}
+	for i, step := range []struct {
+		subject   string
+		duplicate bool
+	}{{"", false}, {"ann", false}, {"bob", false}, {"ann", true}, {"", true}, {"bob", true}} {
+		pending, err := p.Open(auth.Caller{Subject: step.subject}).Publish(t.Context(), request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if accepted, err := pending.Wait(t.Context()); err != nil || accepted.GetDuplicate() != step.duplicate {
+			t.Errorf("%d, %q: %v, %v", i, step.subject, accepted, err)
+		}
+	}
+}

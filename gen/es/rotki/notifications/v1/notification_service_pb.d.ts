@@ -18,8 +18,8 @@ export declare const file_rotki_notifications_v1_notification_service: GenFile;
  */
 export declare type PublishRequest = Message<"rotki.notifications.v1.PublishRequest"> & {
   /**
-   * Optional idempotency key, chosen by the publisher: at most 128 bytes, unique among all publishers of a bridge
-   * (a UUID will do). A second request with the same id within the dedup window (2 minutes by default) is
+   * Optional idempotency key, chosen by the publisher: at most 128 bytes, unique among all requests of the publisher,
+   * that is of one authenticated subject, or of all that are anonymous (a UUID will do). A second request with the same id within the dedup window (2 minutes by default) is
    * acknowledged as a duplicate and not delivered again, so that a publisher may repeat whatever was not answered.
    * Example: "5f2b6c1e-0c58-4b52-9d8c-4a6a0e1d1a11".
    *
