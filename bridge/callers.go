@@ -20,6 +20,9 @@ type callers struct {
 	subscribers *auth.Subscribers
 	refusals    *refusals
 
+	publishers *auth.Calls // nil when nobody is asked
+	operators  *auth.Calls // nil when nobody can be
+
 	http, grpc, admin *keypair.Pair // nil for no TLS
 }
 
@@ -80,6 +83,26 @@ func (c Config) openCallers(ctx context.Context, revoked func(tokenID string) bo
 		Proxies:       o.proxies,
 		Anonymous:     c.Access.anonymous(auth.ScopeSubscribe),
 	})
+	if certificates := c.GRPCTLS.ClientCA != ""; o.tokens != nil || certificates {
+		calls := auth.CallsConfig{
+			Tokens:       o.tokens,
+			Scope:        auth.ScopePublish,
+			Certificates: certificates,
+			Anonymous:    c.Access.anonymous(auth.ScopePublish),
+		}
+		if len(c.Access.ClientNames) > 0 {
+			calls.Names = c.Access.ClientNames
+		}
+		o.publishers, err = auth.NewCalls(calls)
+		if err != nil {
+			return nil, err
+		}
+	}
+	if o.tokens != nil {
+		if o.operators, err = auth.NewCalls(auth.CallsConfig{Tokens: o.tokens, Scope: auth.ScopeAdmin}); err != nil {
+			return nil, err
+		}
+	}
 	return o, nil
 }
 
@@ -97,27 +120,12 @@ func (o *callers) run(ctx context.Context) {
 	}
 }
 
-// publishers returns how publishers are authenticated, nil when nobody is asked.
-func (o *callers) publishers() func(context.Context) (auth.Caller, error) {
-	certificates := o.config.GRPCTLS.ClientCA != ""
-	if o.tokens == nil && !certificates {
-		return nil
-	}
-	return auth.NewCalls(auth.CallsConfig{
-		Tokens:       o.tokens,
-		Scope:        auth.ScopePublish,
-		Certificates: certificates,
-		Names:        o.config.Access.ClientNames,
-		Anonymous:    o.config.Access.anonymous(auth.ScopePublish),
-	}).Authenticate
-}
-
-// operators returns how operators are authenticated at an address, nil when nobody is asked there.
-func (o *callers) operators(addr net.Addr) *auth.Calls {
+// operatorsAt returns how operators are authenticated at an address, nil when nobody is asked there.
+func (o *callers) operatorsAt(addr net.Addr) *auth.Calls {
 	if isLoopback(addr) && !o.config.Access.AdminToken {
 		return nil
 	}
-	return auth.NewCalls(auth.CallsConfig{Tokens: o.tokens, Scope: auth.ScopeAdmin})
+	return o.operators
 }
 
 // secure returns a pair's TLS, nil for none.

@@ -45,7 +45,7 @@ func (b *Bridge) serveControl(registry *prometheus.Registry) {
 	if b.callers.tokens != nil { // else there is nothing to be revoked
 		config.Hold = b.delivery.Hold
 	}
-	if operators := b.callers.operators(b.adminGRPCListener.Addr()); operators != nil {
+	if operators := b.callers.operatorsAt(b.adminGRPCListener.Addr()); operators != nil {
 		config.Authenticate = b.callers.refusals.calls(byAdmin, operators)
 	}
 	b.control = control.New(config)

@@ -101,11 +101,10 @@ func (b *Bridge) openDelivery(registry *prometheus.Registry) {
 }
 
 func (b *Bridge) openIngest(registry *prometheus.Registry) {
-	b.ingest = ingest.New(ingest.Config{
+	config := ingest.Config{
 		Sink: &pipeline{
 			contract: &b.contract, journal: b.journal, audience: b.delivery, maxData: jsonPerByte * b.config.MaxMessageBytes,
 		},
-		Authenticate:    b.callers.publishers(),
 		Refused:         b.callers.refusals.counted(byPublish),
 		TLS:             secure(b.callers.grpc),
 		Revoked:         b.revocations.Revoked,
@@ -115,7 +114,11 @@ func (b *Bridge) openIngest(registry *prometheus.Registry) {
 		MaxMessageBytes: b.config.MaxMessageBytes,
 		Logger:          b.config.Logger,
 		Registerer:      registry,
-	})
+	}
+	if b.callers.publishers != nil {
+		config.Authenticate = b.callers.publishers.Authenticate
+	}
+	b.ingest = ingest.New(config)
 }
 
 // serveHTTP makes the servers of subscribers and of operators.
@@ -134,7 +137,7 @@ func (b *Bridge) serveHTTP(upstream *url.URL, registry *prometheus.Registry) {
 	if upstream == nil {
 		b.http.ReadTimeout = headerTimeout // no request of the bridge's own has more than a head
 	}
-	operators := b.callers.operators(b.adminListener.Addr())
+	operators := b.callers.operatorsAt(b.adminListener.Addr())
 	b.admin = newHTTPServer(admin.Handler(admin.Config{
 		Gatherer: registry,
 		Ready:    b.ready,

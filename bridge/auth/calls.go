@@ -3,122 +3,100 @@ package auth
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
-	"fmt"
+	"errors"
 	"net/http"
-	"slices"
-	"strings"
 
-	grpcauth "github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/auth"
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
 )
 
-// CallsConfig says how those who call show who they are. Its zero value lets everybody in.
+// CallsConfig says how those who call prove who they are. Where both Tokens and Certificates are set, both are needed.
 type CallsConfig struct {
 	// Tokens checks tokens; nil for none.
 	Tokens *Tokens
 	// Scope is what a token must be good for.
 	Scope Scope
-	// Certificates says that callers must show a certificate, beside the token if those are checked.
+	// Certificates says that the listener has a CA for client certificates, and that one is needed.
 	Certificates bool
-	// Names are the identities in a certificate that may call: DNS names, IP addresses, URIs and e-mail addresses; *.
-	// stands for one label. All may by default.
+	// Names are the identities whose certificates are let in: a DNS name, of which the first label may be "*", a URI, an
+	// email address or an IP address, each as a subject alternative name. Nil for all of the CA's.
 	Names []string
-	// Anonymous lets in who shows no token. A certificate is not left out by that.
+	// Anonymous lets those in who show no token. A bad one is refused all the same, and a certificate is needed still.
 	Anonymous bool
 }
 
-// Calls finds out who makes a gRPC call, or an HTTP request of an operator.
+// Calls finds out who calls.
 type Calls struct {
-	config CallsConfig
+	config     CallsConfig
+	identities []identity // nil for all
 }
 
-// NewCalls returns what asks callers.
-func NewCalls(config CallsConfig) *Calls { return &Calls{config} }
+// NewCalls returns Calls. The error says which of the names can be no certificate's, or that nothing checks them.
+func NewCalls(config CallsConfig) (*Calls, error) {
+	c := &Calls{config: config}
+	if config.Names != nil && !config.Certificates {
+		return nil, errors.New("clients' identities are given, but no CA for their certificates")
+	}
+	if config.Names != nil {
+		c.identities = []identity{}
+	}
+	for _, name := range config.Names {
+		i, err := parseIdentity(name)
+		if err != nil {
+			return nil, err
+		}
+		c.identities = append(c.identities, i)
+	}
+	return c, nil
+}
 
-// Authenticate returns who makes a gRPC call. The error is a *Refusal.
+// Authenticate returns who makes a gRPC call, by its metadata "authorization" and its connection. The error is a
+// *Refusal.
 func (c *Calls) Authenticate(ctx context.Context) (Caller, error) {
-	token, _ := grpcauth.AuthFromMD(ctx, "bearer") // the error says that there is none
-	var connection *tls.ConnectionState
+	var state *tls.ConnectionState
 	if p, ok := peer.FromContext(ctx); ok {
 		if info, ok := p.AuthInfo.(credentials.TLSInfo); ok {
-			connection = &info.State
+			state = &info.State
 		}
 	}
-	return c.check(ctx, token, connection)
+	return c.authenticate(ctx, metadata.ValueFromIncomingContext(ctx, "authorization"), state)
 }
 
-// Request returns who makes an HTTP request. The error is a *Refusal.
+// Request returns who makes an HTTP request, by its Authorization header and its connection. The error is a *Refusal.
 func (c *Calls) Request(r *http.Request) (Caller, error) {
-	return c.check(r.Context(), bearer(r.Header), r.TLS)
+	return c.authenticate(r.Context(), r.Header.Values("Authorization"), r.TLS)
 }
 
-func (c *Calls) check(ctx context.Context, token string, connection *tls.ConnectionState) (Caller, error) {
+func (c *Calls) authenticate(ctx context.Context, authorization []string, state *tls.ConnectionState) (Caller, error) {
 	var caller Caller
+	var refusal *Refusal
 	if c.config.Certificates {
-		name, err := c.certified(connection)
-		if err != nil {
-			return Caller{}, err
+		if caller, refusal = c.certified(state); refusal != nil {
+			return Caller{}, refusal
 		}
-		caller.Subject = name
 	}
 	if c.config.Tokens == nil {
+		if !c.config.Certificates && !c.config.Anonymous {
+			return Caller{}, refuse(Missing, "there is no credential that would be accepted")
+		}
 		return caller, nil
 	}
-	if token == "" {
-		if c.config.Anonymous {
-			return caller, nil
-		}
-		return Caller{}, &Refusal{Missing, "there is no bearer token in the authorization"}
+	token, found, refusal := bearer(authorization)
+	switch {
+	case refusal != nil:
+		return Caller{}, refusal
+	case !found && c.config.Anonymous:
+		return caller, nil
+	case !found:
+		return Caller{}, refuse(Missing, "the call has no token")
 	}
-	return c.config.Tokens.Verify(ctx, token, c.config.Scope)
-}
-
-// certified returns by which identity of its certificate a caller may call.
-func (c *Calls) certified(connection *tls.ConnectionState) (string, error) {
-	if connection == nil || len(connection.VerifiedChains) == 0 {
-		return "", &Refusal{Missing, "there is no client certificate"}
+	signed, refusal := c.config.Tokens.verify(ctx, token, c.config.Scope)
+	if refusal != nil {
+		return Caller{}, refusal
 	}
-	certificate := connection.VerifiedChains[0][0]
-	names := identities(certificate)
-	if len(c.config.Names) == 0 {
-		if len(names) == 0 {
-			names = []string{certificate.Subject.CommonName}
-		}
-		if names[0] == "" {
-			return "", &Refusal{Unnamed, "the client certificate has neither a subject alternative name nor a common name"}
-		}
-		return names[0], nil
+	if c.config.Certificates && caller.Expires.Before(signed.Expires) {
+		signed.Expires = caller.Expires
 	}
-	for _, name := range names {
-		if slices.ContainsFunc(c.config.Names, func(allowed string) bool { return matches(allowed, name) }) {
-			return name, nil
-		}
-	}
-	return "", &Refusal{WrongCertificate, fmt.Sprintf("none of the client certificate's names %.256q is among --grpc-client-names", names)}
-}
-
-// identities returns a certificate's subject alternative names.
-func identities(certificate *x509.Certificate) []string {
-	names := slices.Concat(certificate.DNSNames, certificate.EmailAddresses)
-	for _, uri := range certificate.URIs {
-		names = append(names, uri.String())
-	}
-	for _, ip := range certificate.IPAddresses {
-		names = append(names, ip.String())
-	}
-	return names
-}
-
-// matches reports whether a name is an allowed one.
-func matches(allowed, name string) bool {
-	if parent, wild := strings.CutPrefix(allowed, "*."); wild {
-		label, rest, _ := strings.Cut(name, ".")
-		return label != "" && label != "*" && strings.EqualFold(rest, parent)
-	}
-	if strings.Contains(allowed, "/") { // in a URI the case counts
-		return allowed == name
-	}
-	return strings.EqualFold(allowed, name)
+	return signed, nil
 }

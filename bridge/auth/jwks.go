@@ -2,190 +2,258 @@ package auth
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/MicahParks/jwkset"
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/time/rate"
 )
 
+// Bounds of a fetch.
 const (
-	// fetchTimeout is how long a fetch of a key set may take.
-	fetchTimeout = 10 * time.Second
-	// maxKeySet is how many bytes a key set may have.
-	maxKeySet = 1 << 20
-	// refetchWait is how long a token whose key is not known waits for a fetch.
-	refetchWait = 2 * time.Second
+	maxJWKS      = 1 << 20          // bytes of a key set
+	fetchTimeout = 10 * time.Second // of one that nobody waits for
+	fetchWait    = 2 * time.Second  // of one that a caller waits for
+	maxRedirects = 3
 )
 
-// keySet is a JWK Set (RFC 7517) that is fetched again and again. It is safe for concurrent use.
-type keySet struct {
-	url     string
+// jwks is a key set that is fetched from an identity provider.
+type jwks struct {
+	url     *url.URL
 	refresh time.Duration
-	logger  *slog.Logger
+	refetch time.Duration
 	client  *http.Client
-	fetches map[bool]prometheus.Counter // by whether they succeeded
-	due     *rate.Limiter               // of fetches for the sake of an unknown key
-	wanted  chan struct{}
-	keys    atomic.Pointer[[]key] // nil until a fetch succeeded
+	logger  *slog.Logger
+	ok      prometheus.Counter
+	failed  prometheus.Counter
+
+	keys atomic.Pointer[[]key] // nil until the first fetch has succeeded
+	soon chan struct{}         // holds one when a fetch has failed, and the next is to be soon
 
 	mu       sync.Mutex
-	fetched  chan struct{} // closed when the next fetch has ended
-	underway bool          // one was asked for that has not ended
-	failing  bool          // the last one failed
+	flight   chan struct{} // closed when the fetch under way ends; nil while there is none
+	demanded time.Time     // when the last fetch for an unknown key began
+	broken   bool          // the last fetch failed
 }
 
-func newKeySet(config TokensConfig) (*keySet, error) {
+func newJWKS(config TokensConfig) (*jwks, error) {
 	u, err := url.Parse(config.JWKSURL)
-	if err != nil || u.Host == "" || u.Scheme != "https" && (u.Scheme != "http" || !IsLoopbackName(u.Hostname())) {
-		return nil, fmt.Errorf("--jwt-jwks-url: %q is no https URL (http only to this machine): whoever is on the way could change the keys", config.JWKSURL)
-	}
-	if config.Issuer == "" || config.Audience == "" {
-		return nil, errors.New("--jwt-jwks-url needs --jwt-issuer and --jwt-audience: whose keys these are signs tokens for others, too")
+	if err != nil || !fetchable(u) {
+		return nil, errors.New("--jwt-jwks-url: an https URL is needed (http is accepted for this host only)")
 	}
 	fetches := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "bridge_jwks_fetches_total", Help: "Fetches of the JWK Set, by result.",
+		Name: "bridge_jwks_fetches_total",
+		Help: "Fetches of the identity provider's key set, by result.",
 	}, []string{"result"})
 	config.Registerer.MustRegister(fetches)
-	return &keySet{
-		url:     config.JWKSURL,
-		refresh: config.JWKSRefresh,
-		logger:  config.Logger,
-		client: &http.Client{
-			Transport: bounded{&http.Transport{Proxy: http.ProxyFromEnvironment, MaxIdleConns: 1, IdleConnTimeout: time.Second}},
-			Timeout:   fetchTimeout,
-		},
-		fetches: map[bool]prometheus.Counter{true: fetches.WithLabelValues("ok"), false: fetches.WithLabelValues("failed")},
-		due:     rate.NewLimiter(rate.Every(config.JWKSRefetch), 1),
-		wanted:  make(chan struct{}, 1),
-		fetched: make(chan struct{}),
+	transport := &http.Transport{
+		Proxy:               http.ProxyFromEnvironment,
+		TLSHandshakeTimeout: fetchTimeout,
+		ForceAttemptHTTP2:   true,
+		DisableKeepAlives:   true, // nothing stays behind between two fetches
+	}
+	return &jwks{
+		url: u, refresh: config.JWKSRefresh, refetch: config.JWKSRefetch, logger: config.Logger,
+		ok: fetches.WithLabelValues("ok"), failed: fetches.WithLabelValues("failed"),
+		soon: make(chan struct{}, 1),
+		client: &http.Client{Transport: transport, CheckRedirect: func(r *http.Request, via []*http.Request) error {
+			if len(via) > maxRedirects || !fetchable(r.URL) {
+				return errors.New("it redirects too often, or to where it is not safe to fetch from")
+			}
+			return nil
+		}},
 	}, nil
 }
 
-// run fetches the keys every so often, and when an unknown one is asked for, until ctx is done.
-func (s *keySet) run(ctx context.Context) {
-	defer s.client.CloseIdleConnections()
-	ticker := time.NewTicker(s.refresh)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ticker.C:
-			s.fetch(ctx)
-		case <-s.wanted:
-			s.fetch(ctx)
-			s.mu.Lock()
-			s.underway = false
-			s.mu.Unlock()
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-// fetch replaces the keys by those that the server has. Those that were fetched before stay when it fails.
-func (s *keySet) fetch(ctx context.Context) {
-	keys, err := s.get(ctx)
-	if err == nil {
-		s.keys.Store(&keys)
-	}
-	s.fetches[err == nil].Inc()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	close(s.fetched)
-	s.fetched = make(chan struct{})
-	switch {
-	case err != nil && ctx.Err() == nil && !s.failing:
-		s.logger.Warn("the JWK Set cannot be fetched; the keys that are known stay", "url", s.url, "err", err)
-	case err == nil && s.failing:
-		s.logger.Info("the JWK Set can be fetched again", "url", s.url, "keys", len(keys))
-	}
-	s.failing = err != nil
-}
-
-func (s *keySet) get(ctx context.Context) ([]key, error) {
-	storage, err := jwkset.NewStorageFromHTTP(s.url, jwkset.HTTPClientStorageOptions{
-		Client: s.client, Ctx: ctx, HTTPTimeout: fetchTimeout,
-	})
-	if err != nil {
-		return nil, err
-	}
-	set, err := storage.KeyReadAll(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var keys []key
-	for _, jwk := range set {
-		marshal := jwk.Marshal()
-		if marshal.USE != "" && marshal.USE != jwkset.UseSig {
-			continue
-		}
-		algorithm, err := algorithmOf(jwk.Key())
-		if err != nil || marshal.ALG != "" && string(marshal.ALG) != algorithm {
-			continue // a secret, a private key, or for something else
-		}
-		keys = append(keys, key{id: marshal.KID, algorithm: algorithm, public: jwk.Key()})
-	}
-	if len(keys) == 0 {
-		return nil, fmt.Errorf("it has no key for RS256, ES256 or EdDSA among its %d", len(set))
-	}
-	return keys, nil
-}
-
-// known returns the keys that were fetched last; nil when none ever were, or there is no key set.
-func (s *keySet) known() []key {
-	if s == nil {
-		return nil
-	}
-	if keys := s.keys.Load(); keys != nil {
-		return *keys
-	}
-	return nil
-}
-
-// awaitFetch has the keys fetched for the sake of one that is not known, and waits for that a while. It reports whether
-// there was a fetch: there may have been one just now.
-func (s *keySet) awaitFetch(ctx context.Context) bool {
-	s.mu.Lock()
-	fetched := s.fetched
-	if !s.underway && s.due.Allow() {
-		s.underway = true
-		s.wanted <- struct{}{} // there is room: none is under way
-	}
-	underway := s.underway
-	s.mu.Unlock()
-	if !underway {
+// fetchable reports whether what is fetched from a URL comes from there for sure.
+func fetchable(u *url.URL) bool {
+	if u.Hostname() == "" {
 		return false
 	}
-	wait := time.NewTimer(refetchWait)
-	defer wait.Stop()
-	select {
-	case <-fetched:
-		return true
-	case <-wait.C:
-	case <-ctx.Done():
-	}
-	return false
+	return u.Scheme == "https" || u.Scheme == "http" && IsLoopbackName(u.Hostname())
 }
 
-// bounded is a transport whose answers have a bounded size.
-type bounded struct{ *http.Transport }
-
-// RoundTrip implements http.RoundTripper.
-func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
-	response, err := b.Transport.RoundTrip(r)
-	if err == nil {
-		response.Body = struct {
-			io.Reader
-			io.Closer
-		}{io.LimitReader(response.Body, maxKeySet), response.Body}
+// run keeps the set fresh until ctx is done.
+func (j *jwks) run(ctx context.Context) {
+	due := time.Now().Add(j.pause())
+	timer := time.NewTimer(time.Until(due))
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+			j.fetch(ctx, fetchTimeout, false)
+			due = time.Now().Add(j.pause())
+		case <-j.soon:
+			if sooner := time.Now().Add(j.pause()); sooner.Before(due) {
+				due = sooner
+			}
+		}
+		timer.Reset(time.Until(due))
 	}
-	return response, err
+}
+
+// pause returns how long to wait before the next fetch: less after one that failed.
+func (j *jwks) pause() time.Duration {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.broken {
+		return min(j.refetch, j.refresh)
+	}
+	return j.refresh
+}
+
+// demand fetches the set because a token names a key that is not in it, or because there is none yet. It waits for a
+// fetch that is under way, and does nothing if it is too soon for another.
+func (j *jwks) demand(ctx context.Context) {
+	j.fetch(ctx, fetchWait, true)
+	select {
+	case j.soon <- struct{}{}:
+	default:
+	}
+}
+
+// fetch fetches the set, or waits for the fetch that is under way. One on demand does nothing so soon after another.
+func (j *jwks) fetch(ctx context.Context, timeout time.Duration, demanded bool) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	flight, own := j.board(demanded)
+	if flight == nil {
+		return
+	}
+	if !own {
+		select {
+		case <-flight:
+		case <-ctx.Done():
+		}
+		return
+	}
+	getting := ctx
+	if demanded { // others may wait for it by now: it does not end because one caller has gone
+		var cancel context.CancelFunc
+		getting, cancel = context.WithTimeout(context.WithoutCancel(ctx), timeout)
+		defer cancel()
+	}
+	keys, err := j.get(getting)
+	j.land(keys, err)
+}
+
+// board returns the fetch that is under way, or begins one, which is then the caller's to carry out; nil for neither.
+func (j *jwks) board(demanded bool) (flight chan struct{}, own bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.flight != nil {
+		return j.flight, false
+	}
+	if demanded {
+		if !j.demanded.IsZero() && time.Since(j.demanded) < j.refetch {
+			return nil, false
+		}
+		j.demanded = time.Now()
+	}
+	j.flight = make(chan struct{})
+	return j.flight, true
+}
+
+// land ends the fetch that is under way.
+func (j *jwks) land(keys []key, err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	close(j.flight)
+	j.flight = nil
+	was := j.broken
+	j.broken = err != nil
+	if err != nil {
+		j.failed.Inc()
+		if !was && !errors.Is(err, context.Canceled) {
+			j.logger.Warn("the key set of tokens cannot be fetched", "host", j.url.Host, "err", err)
+		}
+		return
+	}
+	j.ok.Inc()
+	before := j.keys.Swap(&keys)
+	same := func(a, b key) bool { return a.id == b.id && a.alg == b.alg }
+	if before == nil || was || !slices.EqualFunc(*before, keys, same) {
+		j.logger.Info("the key set of tokens was fetched", "host", j.url.Host, "keys", len(keys))
+	}
+}
+
+// get returns the keys that the identity provider signs with now.
+func (j *jwks) get(ctx context.Context) ([]key, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, j.url.String(), nil)
+	if err != nil {
+		return nil, withoutURL(err)
+	}
+	response, err := j.client.Do(request)
+	if err != nil {
+		return nil, withoutURL(err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("the answer is %d %s", response.StatusCode, http.StatusText(response.StatusCode))
+	}
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxJWKS+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(body) > maxJWKS {
+		return nil, fmt.Errorf("the answer is longer than %d bytes", maxJWKS)
+	}
+	keys, unused, err := parseJWKS(body)
+	if err == nil && len(keys) == 0 {
+		j.logger.Warn("the key set of tokens holds no key that can be used", "host", j.url.Host, "unused", unused)
+	}
+	return keys, err
+}
+
+// withoutURL returns an error of an HTTP client without the URL, which may hold a secret.
+func withoutURL(err error) error {
+	if of, ok := errors.AsType[*url.Error](err); ok {
+		return of.Err
+	}
+	return err
+}
+
+// parseJWKS returns the keys of a set with which tokens can be signed, and how many others there are. A set has keys of
+// other kinds and for other uses, and new ones come up (RFC 7517 §5): they are passed over.
+func parseJWKS(body []byte) (keys []key, unused int, err error) {
+	var set struct {
+		Keys []json.RawMessage `json:"keys"`
+	}
+	if err := json.Unmarshal(body, &set); err != nil || set.Keys == nil {
+		return nil, 0, errors.New("the answer is not a JSON Web Key Set")
+	}
+	keys = []key{}
+	for _, raw := range set.Keys {
+		// Secrets are not asked for, and so an "oct" is an error: whoever can read the set could sign with it.
+		jwk, err := jwkset.NewJWKFromRawJSON(raw, jwkset.JWKMarshalOptions{}, jwkset.JWKValidateOptions{})
+		if err != nil {
+			unused++
+			continue
+		}
+		k, err := newKey(jwk.Marshal().KID, jwk.Key())
+		if err != nil || !signs(jwk.Marshal(), k.alg) {
+			unused++
+			continue
+		}
+		keys = append(keys, k)
+	}
+	return keys, unused, nil
+}
+
+// signs reports whether a key may be used with an algorithm, as far as the key says.
+func signs(jwk jwkset.JWKMarshal, alg string) bool {
+	return (jwk.ALG == "" || jwk.ALG.String() == alg) &&
+		(jwk.USE == "" || jwk.USE == jwkset.UseSig) &&
+		(len(jwk.KEYOPS) == 0 || slices.Contains(jwk.KEYOPS, jwkset.KeyOpsVerify))
 }

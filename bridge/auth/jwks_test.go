@@ -95,7 +95,7 @@ func TestJWKS(t *testing.T) {
 		"EC":                     {sign(t, ecPair.signer, good(), "ec"), ""},
 		"Ed":                     {sign(t, edPair.signer, good(), "ed"), ""},
 		"no id":                  {sign(t, rsaPair.signer, good(), ""), ""},
-		"the id of another kind": {sign(t, ecPair.signer, good(), "rsa"), auth.UnknownKey},
+		"the id of another kind": {sign(t, ecPair.signer, good(), "rsa"), auth.WrongAlgorithm},
 		"another's id":           {sign(t, other.signer, good(), "rsa"), auth.WrongKey},
 		"for encryption":         {sign(t, encrypting.signer, good(), "enc"), auth.UnknownKey},
 		"for RS384":              {sign(t, other.signer, good(), "rs384"), auth.UnknownKey},

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
@@ -10,139 +11,123 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"os"
-	"slices"
 
 	"github.com/golang-jwt/jwt/v5"
 )
 
+// The sizes that are accepted: of a secret in bytes (RFC 7518 §3.2: no shorter than the hash), of an RSA modulus in bits
+// (RFC 7518 §3.3; beyond the most, checking a signature would take too long).
 const (
-	// minSecret is how many bytes a secret must have at least (RFC 7518 §3.2).
-	minSecret = 32
-	// minRSA is how many bits an RSA key must have at least (RFC 7518 §3.3).
-	minRSA = 2048
-	// maxKeyFile is how large a file with keys may be.
-	maxKeyFile = 1 << 20
+	minSecret  = 32
+	minRSABits = 2048
+	maxRSABits = 8192
 )
 
-// key is one by which tokens are checked, good for one algorithm only.
+// key is one that tokens may be signed with.
 type key struct {
-	id        string // of a JWK Set's; empty for a file's
-	algorithm string
-	public    any // []byte for HS256, or else *rsa.PublicKey, *ecdsa.PublicKey, ed25519.PublicKey
+	id  string // empty for one that a token cannot name
+	alg string // the only algorithm that it is for
+	// material is an *rsa.PublicKey, an *ecdsa.PublicKey, an ed25519.PublicKey or, for HS256 alone, a []byte.
+	material crypto.PublicKey
 }
 
-// algorithmOf returns the one algorithm that a public key is used with.
-func algorithmOf(public any) (string, error) {
+// newKey returns a public key for the one algorithm of its kind.
+func newKey(id string, public crypto.PublicKey) (key, error) {
+	method, err := methodOf(public)
+	if err != nil {
+		return key{}, err
+	}
+	return key{id: id, alg: method.Alg(), material: public}, nil
+}
+
+// methodOf returns how tokens are signed whose public key this is.
+func methodOf(public crypto.PublicKey) (jwt.SigningMethod, error) {
 	switch public := public.(type) {
 	case *rsa.PublicKey:
-		if public.N.BitLen() < minRSA {
-			return "", fmt.Errorf("an RSA key of %d bits is too short: %d are the least", public.N.BitLen(), minRSA)
+		if bits := public.N.BitLen(); bits < minRSABits || bits > maxRSABits {
+			return nil, fmt.Errorf("an RSA key of %d bits; %d to %d are accepted", bits, minRSABits, maxRSABits)
 		}
-		return jwt.SigningMethodRS256.Alg(), nil
+		return jwt.SigningMethodRS256, nil
 	case *ecdsa.PublicKey:
 		if public.Curve != elliptic.P256() {
-			return "", errors.New("of elliptic curves only P-256 (ES256) is used")
+			return nil, fmt.Errorf("an EC key on the curve %s; only P-256 is accepted", public.Curve.Params().Name)
 		}
-		return jwt.SigningMethodES256.Alg(), nil
+		return jwt.SigningMethodES256, nil
 	case ed25519.PublicKey:
-		return jwt.SigningMethodEdDSA.Alg(), nil
+		return jwt.SigningMethodEdDSA, nil
 	}
-	return "", fmt.Errorf("a key of type %T is no public key for RS256, ES256 or EdDSA", public)
+	return nil, errors.New("a key that is neither RSA nor EC nor Ed25519")
 }
 
-// readKeys reads the files of a configuration.
-func readKeys(config TokensConfig) ([]key, error) {
-	var keys []key
-	if config.SecretFile != "" {
-		secret, err := readSecret(config.SecretFile)
-		if err != nil {
-			return nil, fmt.Errorf("--jwt-secret-file: %w", err)
-		}
-		keys = append(keys, key{algorithm: jwt.SigningMethodHS256.Alg(), public: secret})
+// newSecret returns the key of what a secret's file holds.
+func newSecret(content []byte) (key, error) {
+	if isPEM(content) {
+		return key{}, errors.New("a PEM block, and no secret: whoever knows a public key could sign with it")
 	}
-	for _, path := range config.KeyFiles {
-		text, err := readFile(path)
-		if err != nil {
-			return nil, fmt.Errorf("--jwt-key-files: %w", err)
-		}
-		found, err := parsePublicKeys(text)
-		if err != nil {
-			return nil, fmt.Errorf("--jwt-key-files: %s: %w", path, err)
-		}
-		keys = append(keys, found...)
-	}
-	return keys, nil
-}
-
-func readFile(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if info.Size() > maxKeyFile {
-		return nil, fmt.Errorf("%s has %d bytes; keys take %d at most", path, info.Size(), maxKeyFile)
-	}
-	return os.ReadFile(path)
-}
-
-func readSecret(path string) ([]byte, error) {
-	text, err := readFile(path)
-	if err != nil {
-		return nil, err
-	}
-	secret := bytes.TrimSuffix(bytes.TrimSuffix(text, []byte("\n")), []byte("\r"))
-	if block, _ := pem.Decode(secret); block != nil {
-		return nil, fmt.Errorf("%s holds a %s in PEM, and no secret; a public key belongs to --jwt-key-files", path, block.Type)
-	}
+	secret := trimNewline(content)
 	if len(secret) < minSecret {
-		return nil, fmt.Errorf("%s has %d bytes; a secret must have %d at least, such as `openssl rand -hex 32` makes", path, len(secret), minSecret)
+		return key{}, fmt.Errorf("a secret of %d bytes; it needs at least %d", len(secret), minSecret)
 	}
-	return secret, nil
+	return key{alg: jwt.SigningMethodHS256.Alg(), material: secret}, nil
 }
 
-// parsePublicKeys reads the public keys and certificates in a PEM text.
-func parsePublicKeys(text []byte) ([]key, error) {
+func isPEM(content []byte) bool { return bytes.Contains(content, []byte("-----BEGIN ")) }
+
+func trimNewline(content []byte) []byte {
+	return bytes.TrimSuffix(bytes.TrimSuffix(content, []byte("\n")), []byte("\r"))
+}
+
+// parsePublic returns the keys of a PEM file.
+func parsePublic(content []byte) ([]key, error) {
 	var keys []key
-	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
-		var public any
-		var err error
-		switch block.Type {
-		case "PUBLIC KEY":
-			public, err = x509.ParsePKIXPublicKey(block.Bytes)
-		case "RSA PUBLIC KEY":
-			public, err = x509.ParsePKCS1PublicKey(block.Bytes)
-		case "CERTIFICATE":
-			var certificate *x509.Certificate
-			if certificate, err = x509.ParseCertificate(block.Bytes); err == nil {
-				public = certificate.PublicKey
-			}
-		case "EC PARAMETERS":
-			continue // openssl writes them in front of a key
-		default:
-			return nil, fmt.Errorf("there is a %s; only public keys and certificates belong there", block.Type)
+	for {
+		block, rest := pem.Decode(content)
+		if block == nil {
+			break
 		}
-		if err != nil {
-			return nil, fmt.Errorf("read a %s: %w", block.Type, err)
-		}
-		algorithm, err := algorithmOf(public)
+		content = rest
+		public, err := publicOf(block)
 		if err != nil {
 			return nil, err
 		}
-		keys = append(keys, key{algorithm: algorithm, public: public})
+		k, err := newKey("", public)
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, k)
 	}
-	if len(keys) == 0 {
-		return nil, errors.New("there is no public key in PEM")
+	if isPEM(content) {
+		return nil, errors.New("a PEM block that is damaged")
+	}
+	if keys == nil {
+		return nil, errors.New("no PEM block")
 	}
 	return keys, nil
 }
 
-// algorithms returns those for which there is a key, each once.
-func algorithms(keys []key) []string {
-	var all []string
-	for _, k := range keys {
-		all = append(all, k.algorithm)
+// publicOf returns the public key in a block. A certificate stands for its key alone: when it expires is not looked at.
+func publicOf(block *pem.Block) (crypto.PublicKey, error) {
+	switch block.Type {
+	case "PUBLIC KEY":
+		public, err := x509.ParsePKIXPublicKey(block.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("a public key that cannot be read: %w", err)
+		}
+		return public, nil
+	case "RSA PUBLIC KEY":
+		public, err := x509.ParsePKCS1PublicKey(block.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("an RSA public key that cannot be read: %w", err)
+		}
+		return public, nil
+	case "CERTIFICATE":
+		certificate, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("a certificate that cannot be read: %w", err)
+		}
+		return certificate.PublicKey, nil
+	case "PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY", "ENCRYPTED PRIVATE KEY":
+		return nil, errors.New("a private key; the bridge checks tokens, and needs the public key alone")
 	}
-	slices.Sort(all)
-	return slices.Compact(all)
+	return nil, fmt.Errorf("a PEM block of the type %s; PUBLIC KEY and CERTIFICATE are accepted", quoted(block.Type))
 }

@@ -8,50 +8,108 @@ import (
 	"strings"
 )
 
-// Proxies are where requests come from that are forwarded for others, and of which the bridge believes for whom.
+// Proxies are the addresses of proxies that the operator trusts: what they say of where a request came from is believed.
 type Proxies []netip.Prefix
 
-// ParseProxies reads addresses and subnets, such as 192.0.2.1 and 2001:db8::/32.
-func ParseProxies(texts []string) (Proxies, error) {
+// ParseProxies reads addresses and networks in CIDR notation. The error names the flag.
+func ParseProxies(values []string) (Proxies, error) {
 	var proxies Proxies
-	for _, text := range texts {
-		if addr, err := netip.ParseAddr(text); err == nil && addr.Zone() == "" {
-			addr = addr.Unmap()
-			proxies = append(proxies, netip.PrefixFrom(addr, addr.BitLen()))
-			continue
-		}
-		prefix, err := netip.ParsePrefix(text)
+	for _, value := range values {
+		prefix, err := parsePrefix(value)
 		if err != nil {
-			return nil, fmt.Errorf("--trusted-proxies: %q is neither an address nor a subnet; write it like 192.0.2.1 or 192.0.2.0/24", text)
+			return nil, fmt.Errorf("--trusted-proxies: %q is neither an address nor a network: "+
+				"give such as 192.0.2.7 or 10.0.0.0/8", value)
 		}
-		proxies = append(proxies, prefix.Masked())
+		if prefix.Bits() == 0 {
+			return nil, fmt.Errorf("--trusted-proxies: %q is everybody, and then anybody could say who they are", value)
+		}
+		proxies = append(proxies, prefix)
 	}
 	return proxies, nil
 }
 
-// Trusts reports whether an address is a proxy's.
-func (p Proxies) Trusts(addr netip.Addr) bool {
-	addr = addr.Unmap().WithZone("")
-	return slices.ContainsFunc(p, func(prefix netip.Prefix) bool { return prefix.Contains(addr) })
+func parsePrefix(value string) (netip.Prefix, error) {
+	if !strings.Contains(value, "/") {
+		address, err := netip.ParseAddr(value)
+		if err != nil {
+			return netip.Prefix{}, err
+		}
+		if address.Zone() != "" {
+			return netip.Prefix{}, fmt.Errorf("it has a zone")
+		}
+		address = address.Unmap()
+		return netip.PrefixFrom(address, address.BitLen()), nil
+	}
+	prefix, err := netip.ParsePrefix(value)
+	if err != nil {
+		return netip.Prefix{}, err
+	}
+	if mapped := 96; prefix.Addr().Is4In6() && prefix.Bits() >= mapped {
+		prefix = netip.PrefixFrom(prefix.Addr().Unmap(), prefix.Bits()-mapped)
+	}
+	return prefix.Masked(), nil
 }
 
-// Client returns where a request comes from: the peer, or the last one before it that is not a proxy itself, if it is. What
-// stands before that in X-Forwarded-For may be made up.
-func (p Proxies) Client(r *http.Request) netip.Addr {
-	peer, _ := netip.ParseAddrPort(r.RemoteAddr) // net/http's, from a net.TCPAddr
-	client := peer.Addr().Unmap().WithZone("")
-	if !p.Trusts(client) {
-		return client
-	}
-	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
-	for _, hop := range slices.Backward(hops) {
-		addr, err := netip.ParseAddr(strings.TrimSpace(hop))
-		if err != nil {
-			break
-		}
-		if client = addr.Unmap().WithZone(""); !p.Trusts(client) {
-			break
-		}
-	}
-	return client
+// Trusts reports whether an address is a trusted proxy's.
+func (p Proxies) Trusts(address netip.Addr) bool {
+	address = plain(address)
+	return slices.ContainsFunc(p, func(prefix netip.Prefix) bool { return prefix.Contains(address) })
 }
+
+// Client returns the address that a request came from: the peer's or, if that is a trusted proxy, the one that it
+// forwarded in X-Forwarded-For. Of several, the last that is no trusted proxy's counts, as what stands before it may have
+// been made up by the client; what cannot be read ends the search. The address is invalid if the peer has none.
+func (p Proxies) Client(r *http.Request) netip.Addr {
+	address := peerOf(r)
+	if !p.Trusts(address) {
+		return address
+	}
+	for _, value := range slices.Backward(r.Header.Values("X-Forwarded-For")) {
+		for _, hop := range slices.Backward(strings.Split(value, ",")) {
+			forwarded, ok := parseHop(strings.Trim(hop, " \t"))
+			if !ok {
+				return address
+			}
+			if address = forwarded; !p.Trusts(address) {
+				return address
+			}
+		}
+	}
+	return address
+}
+
+// Secure reports whether a request came over TLS, to here or to a trusted proxy that says so in X-Forwarded-Proto.
+func (p Proxies) Secure(r *http.Request) bool {
+	if r.TLS != nil {
+		return true
+	}
+	values := r.Header.Values("X-Forwarded-Proto")
+	if len(values) == 0 || !p.Trusts(peerOf(r)) {
+		return false
+	}
+	last := values[len(values)-1]
+	last = last[strings.LastIndexByte(last, ',')+1:]
+	return strings.EqualFold(strings.Trim(last, " \t"), "https")
+}
+
+// peerOf returns the address at the other end of a request's connection; an invalid one if it has none.
+func peerOf(r *http.Request) netip.Addr {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return plain(peer.Addr())
+}
+
+// parseHop reads an address as proxies write it: some add a port, and brackets.
+func parseHop(hop string) (netip.Addr, bool) {
+	if address, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(hop, "["), "]")); err == nil {
+		return plain(address), true
+	}
+	if address, err := netip.ParseAddrPort(hop); err == nil {
+		return plain(address.Addr()), true
+	}
+	return netip.Addr{}, false
+}
+
+func plain(address netip.Addr) netip.Addr { return address.Unmap().WithZone("") }

@@ -1,9 +1,11 @@
 package auth
 
 import (
+	"fmt"
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 
 	"google.golang.org/grpc/codes"
 )
@@ -58,7 +60,7 @@ var verdicts = map[Defect]verdict{
 	KeysUnavailable:  {http.StatusServiceUnavailable, codes.Unavailable, "tokens cannot be checked now; try again in a moment"},
 }
 
-// Defects returns every defect, for metrics whose label sets are closed.
+// Defects returns every defect, sorted, for metrics whose label sets are closed.
 func Defects() []Defect { return slices.Sorted(maps.Keys(verdicts)) }
 
 // Refusal is a credential that is not accepted.
@@ -79,3 +81,19 @@ func (r *Refusal) HTTPStatus() int { return verdicts[r.Defect].status }
 
 // GRPCCode returns the code with which a gRPC call is refused.
 func (r *Refusal) GRPCCode() codes.Code { return verdicts[r.Defect].code }
+
+// refuse returns a Refusal whose detail is formatted. Whatever a caller has sent goes into it through quoted.
+func refuse(defect Defect, format string, args ...any) *Refusal {
+	return &Refusal{Defect: defect, Detail: fmt.Sprintf(format, args...)}
+}
+
+// maxQuoted is how much of a value a detail shows, in bytes.
+const maxQuoted = 64
+
+// quoted returns a value as a detail may show it: in quotes, and cut.
+func quoted(value string) string {
+	if len(value) > maxQuoted {
+		return strconv.Quote(value[:maxQuoted]) + "..."
+	}
+	return strconv.Quote(value)
+}

@@ -1,131 +1,160 @@
 package auth
 
 import (
-	"fmt"
 	"net/http"
-	"net/netip"
 	"slices"
 	"strings"
-	"unicode"
-	"unicode/utf8"
-
-	"github.com/gorilla/websocket"
 )
 
-const (
-	// Subprotocol is what the bridge speaks, as far as a client wants to hear it.
-	Subprotocol = "rotki.notifications.v1"
-	// bearerProtocol begins a subprotocol that is a token: a page can set no header of a handshake but this one.
-	bearerProtocol = "bearer."
-	// maxSubject is how many bytes the name of a subject may have that a proxy gives.
-	maxSubject = 256
-)
+// Protocol is the websocket subprotocol of the bridge. A client that offers a token as a subprotocol offers this, too.
+const Protocol = "rotki.notifications.v1"
 
-// SubscribersConfig says how subscribers show who they are. Its zero value lets everybody in.
+// bearerProtocol begins the subprotocol that is a token: the one thing that a browser's websocket can send along.
+const bearerProtocol = "bearer."
+
+// SubscribersConfig says how subscribers prove who they are. With neither Tokens nor SubjectHeader they do not, and
+// everybody is let in.
 type SubscribersConfig struct {
 	// Tokens checks tokens; nil for none.
 	Tokens *Tokens
-	// Cookie is in which cookie a token may be, too; none by default.
+	// Cookie is the name of a cookie that may hold the token; empty for none.
 	Cookie string
-	// SubjectHeader is in which header one of Proxies says who it is. No token is looked at then. None by default.
+	// SubjectHeader is the header in which one of Proxies says who it is. Nothing else counts then. Empty for none.
 	SubjectHeader string
-	Proxies       Proxies
-	// Anonymous lets in who shows nothing.
+	// Proxies are those that SubjectHeader is accepted from.
+	Proxies Proxies
+	// Anonymous lets those in who show no credential. A bad one is refused all the same.
 	Anonymous bool
 }
 
-// Subscribers finds out who makes an HTTP request.
-type Subscribers struct {
-	config SubscribersConfig
-}
+// Subscribers finds out who asks for notifications.
+type Subscribers struct{ config SubscribersConfig }
 
-// NewSubscribers returns what asks subscribers.
+// NewSubscribers returns Subscribers.
 func NewSubscribers(config SubscribersConfig) *Subscribers { return &Subscribers{config} }
 
 // Authenticate returns who makes a request. The error is a *Refusal.
+//
+// A token is looked for in "Authorization: Bearer", in a subprotocol "bearer.<token>", in the query's "token" and in the
+// cookie. It may be in several of these, but not two.
 func (s *Subscribers) Authenticate(r *http.Request) (Caller, error) {
-	var caller Caller
-	var err error
+	caller, refusal := s.authenticate(r)
+	if refusal == nil {
+		return caller, nil
+	}
+	if refusal.Defect == Missing && s.config.Anonymous {
+		return Caller{}, nil
+	}
+	return Caller{}, refusal
+}
+
+func (s *Subscribers) authenticate(r *http.Request) (Caller, *Refusal) {
 	switch {
 	case s.config.SubjectHeader != "":
-		caller, err = s.forwarded(r)
-	case s.config.Tokens != nil:
-		var token string
-		if token, err = s.token(r); err == nil {
-			caller, err = s.config.Tokens.Verify(r.Context(), token, ScopeSubscribe)
-		}
-	default:
+		return s.forwarded(r)
+	case s.config.Tokens == nil:
 		return Caller{}, nil
 	}
-	if refusal, ok := err.(*Refusal); ok && refusal.Defect == Missing && s.config.Anonymous {
-		return Caller{}, nil
+	token, refusal := s.token(r)
+	if refusal != nil {
+		return Caller{}, refusal
 	}
-	return caller, err
+	return s.config.Tokens.verify(r.Context(), token, ScopeSubscribe)
 }
 
-// forwarded returns who a proxy says that it is.
-func (s *Subscribers) forwarded(r *http.Request) (Caller, error) {
-	given := r.Header.Values(s.config.SubjectHeader)
-	peer, _ := netip.ParseAddrPort(r.RemoteAddr) // net/http's, from a net.TCPAddr
+// forwarded returns who a trusted proxy says that it is.
+func (s *Subscribers) forwarded(r *http.Request) (Caller, *Refusal) {
+	name := s.config.SubjectHeader
+	peer := peerOf(r)
+	if values := r.Header.Values(name); !s.config.Proxies.Trusts(peer) && (len(values) > 0 || !s.config.Anonymous) {
+		return Caller{}, refuse(UntrustedProxy, "%s is not among the trusted proxies", peer)
+	}
+	values := r.Header.Values(name)
 	switch {
-	case !s.config.Proxies.Trusts(peer.Addr()) && (len(given) > 0 || !s.config.Anonymous):
-		return Caller{}, &Refusal{UntrustedProxy, fmt.Sprintf("%v is not among --trusted-proxies", peer.Addr().Unmap())}
-	case len(given) == 0 || len(given) == 1 && given[0] == "":
-		return Caller{}, &Refusal{Missing, "the proxy has set no " + s.config.SubjectHeader}
-	case len(given) > 1 || len(given[0]) > maxSubject || !utf8.ValidString(given[0]) || strings.ContainsFunc(given[0], unicode.IsControl):
-		return Caller{}, &Refusal{Malformed, fmt.Sprintf("the %s is there more than once, longer than %d bytes, or no text", s.config.SubjectHeader, maxSubject)}
+	case len(values) == 0:
+		return Caller{}, refuse(Missing, "the proxy %s sent no header %s", peer, name)
+	case len(values) > 1:
+		return Caller{}, refuse(Malformed, "the proxy %s sent the header %s more than once", peer, name)
+	case values[0] == "":
+		return Caller{}, refuse(Unnamed, "the header %s of the proxy %s is empty", name, peer)
+	case !isName(values[0]):
+		return Caller{}, refuse(Malformed, "the header %s of the proxy %s is longer than %d bytes, "+
+			"or is not UTF-8 without control characters", name, peer, maxName)
 	}
-	return Caller{Subject: given[0]}, nil
+	return Caller{Subject: values[0]}, nil
 }
 
-// token returns the one token in a request.
-func (s *Subscribers) token(r *http.Request) (string, error) {
-	var tokens []string
-	if token := bearer(r.Header); token != "" {
-		tokens = append(tokens, token)
+// token returns the token of a request.
+func (s *Subscribers) token(r *http.Request) (string, *Refusal) {
+	token, found, refusal := bearer(r.Header.Values("Authorization"))
+	if refusal != nil {
+		return "", refusal
 	}
-	for _, protocol := range websocket.Subprotocols(r) {
+	var all []string
+	if found {
+		all = append(all, token)
+	}
+	for _, protocol := range subprotocols(r) {
 		if token, ok := strings.CutPrefix(protocol, bearerProtocol); ok {
-			tokens = append(tokens, token)
+			all = append(all, token)
 		}
 	}
-	if strings.Contains(r.URL.RawQuery, "token=") {
-		tokens = append(tokens, r.URL.Query()["token"]...)
-	}
-	if len(tokens) == 0 && s.config.Cookie != "" {
-		// Only where there is nothing else: a browser sends its cookies unasked.
+	all = append(all, r.URL.Query()["token"]...)
+	if len(all) == 0 && s.config.Cookie != "" { // which a browser sends unasked, also when it is an old one
 		for _, cookie := range r.CookiesNamed(s.config.Cookie) {
-			tokens = append(tokens, cookie.Value)
+			if cookie.Value != "" { // an empty one is how a browser is made to forget it
+				all = append(all, cookie.Value)
+			}
 		}
 	}
-	tokens = slices.Compact(slices.DeleteFunc(tokens, func(token string) bool { return token == "" }))
-	switch len(tokens) {
+	slices.Sort(all)
+	all = slices.Compact(all)
+	switch len(all) {
 	case 0:
-		return "", &Refusal{Missing, "there is no token in Authorization, Sec-WebSocket-Protocol, token= or the cookie"}
+		return "", refuse(Missing, "the request has no token")
 	case 1:
-		return tokens[0], nil
+		return all[0], nil
 	}
-	return "", &Refusal{Malformed, "there are several tokens, and they differ"}
+	return "", refuse(Malformed, "the request has %d different tokens; give one", len(all))
 }
 
-// bearer returns the token of an Authorization header (RFC 6750 §2.1), empty for none.
-func bearer(header http.Header) string {
-	scheme, token, _ := strings.Cut(header.Get("Authorization"), " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		return ""
-	}
-	return strings.TrimSpace(token)
-}
-
-// Subprotocol returns which of the subprotocols that a handshake offers is to be answered, empty for none: a browser that
-// offers some gives up unless one of them is.
+// Subprotocol returns the websocket subprotocol with which a handshake is to be answered; empty for none. A browser that
+// has offered some gives up if none is answered, and so the token itself is if it stands alone.
 func (s *Subscribers) Subprotocol(r *http.Request) string {
-	offered := websocket.Subprotocols(r)
-	if slices.Contains(offered, Subprotocol) {
-		return Subprotocol
+	token := ""
+	for _, protocol := range subprotocols(r) {
+		if protocol == Protocol {
+			return Protocol
+		}
+		if token == "" && strings.HasPrefix(protocol, bearerProtocol) {
+			token = protocol
+		}
 	}
-	if i := slices.IndexFunc(offered, func(p string) bool { return strings.HasPrefix(p, bearerProtocol) }); i >= 0 {
-		return offered[i]
+	return token
+}
+
+// subprotocols returns the websocket subprotocols that are offered.
+func subprotocols(r *http.Request) []string {
+	var all []string
+	for _, value := range r.Header.Values("Sec-WebSocket-Protocol") {
+		for protocol := range strings.SplitSeq(value, ",") {
+			all = append(all, strings.Trim(protocol, " \t"))
+		}
 	}
-	return ""
+	return all
+}
+
+// bearer returns the token in the values of an Authorization header. Other schemes are none of the bridge's.
+func bearer(values []string) (token string, found bool, refusal *Refusal) {
+	if len(values) > 1 {
+		return "", false, refuse(Malformed, "there is more than one Authorization header")
+	}
+	if len(values) == 0 {
+		return "", false, nil
+	}
+	scheme, token, _ := strings.Cut(values[0], " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return "", false, nil
+	}
+	return strings.Trim(token, " "), true, nil
 }

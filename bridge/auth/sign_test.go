@@ -30,9 +30,9 @@ func TestParseSigner(t *testing.T) {
 		"SEC 1":             {encode("EC PRIVATE KEY", sec1, err), ""},
 		"SEC 1, parameters": {encode("EC PARAMETERS", []byte{6, 0}, nil) + encode("EC PRIVATE KEY", sec1, err), ""},
 		"secret":            {secret + "\r\n", ""},
-		"short":             {secret[1:] + "\n", "secret of 32"},
-		"public key":        {string(ec.public), "signs nothing"},
-		"broken":            {encode("PRIVATE KEY", []byte{1}, nil), "read a PRIVATE KEY"},
+		"short":             {secret[1:] + "\n", "needs at least 32"},
+		"public key":        {string(ec.public), "holds no private key"},
+		"broken":            {encode("PRIVATE KEY", []byte{1}, nil), "cannot be read"},
 		"P-384":             {encode("PRIVATE KEY", pkcs8(t, p384), nil), "P-256"},
 	} {
 		t.Run(name, func(t *testing.T) {

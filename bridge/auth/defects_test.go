@@ -327,17 +327,17 @@ func TestKeyFiles(t *testing.T) {
 		config auth.TokensConfig
 		want   string
 	}{
-		"nothing":           {auth.TokensConfig{}, "nothing to check tokens by"},
+		"nothing":           {auth.TokensConfig{}, "tokens need keys"},
 		"no such secret":    {auth.TokensConfig{SecretFile: "/does/not/exist"}, "--jwt-secret-file"},
-		"short secret":      {auth.TokensConfig{SecretFile: writeFile(t, "s", []byte("short\n"))}, "32 at least"},
-		"PEM as a secret":   {auth.TokensConfig{SecretFile: writeFile(t, "s", ed.public)}, "--jwt-key-files"},
+		"short secret":      {auth.TokensConfig{SecretFile: writeFile(t, "s", []byte("short\n"))}, "needs at least 32"},
+		"PEM as a secret":   {auth.TokensConfig{SecretFile: writeFile(t, "s", ed.public)}, "holds a PEM block, and no secret"},
 		"no such key":       {auth.TokensConfig{KeyFiles: []string{"/does/not/exist"}}, "--jwt-key-files"},
-		"no PEM":            {auth.TokensConfig{KeyFiles: []string{writeFile(t, "k", []byte("text"))}}, "no public key in PEM"},
-		"private key":       {auth.TokensConfig{KeyFiles: []string{writeFile(t, "k", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}))}}, "only public keys"},
-		"broken key":        {auth.TokensConfig{KeyFiles: []string{writeFile(t, "k", pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: []byte{1}}))}}, "read a PUBLIC KEY"},
-		"short RSA":         {auth.TokensConfig{KeyFiles: []string{writeFile(t, "k", pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))}}, "too short"},
-		"JWKS by http":      {auth.TokensConfig{JWKSURL: "http://id.example.org/jwks", Issuer: issuer, Audience: audience}, "no https URL"},
-		"JWKS, no URL":      {auth.TokensConfig{JWKSURL: "id.example.org", Issuer: issuer, Audience: audience}, "no https URL"},
+		"no PEM":            {auth.TokensConfig{KeyFiles: []string{writeFile(t, "k", []byte("text"))}}, "holds no PEM block"},
+		"private key":       {auth.TokensConfig{KeyFiles: []string{writeFile(t, "k", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}))}}, "needs the public key alone"},
+		"broken key":        {auth.TokensConfig{KeyFiles: []string{writeFile(t, "k", pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: []byte{1}}))}}, "cannot be read"},
+		"short RSA":         {auth.TokensConfig{KeyFiles: []string{writeFile(t, "k", pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))}}, "RSA key of 1024 bits"},
+		"JWKS by http":      {auth.TokensConfig{JWKSURL: "http://id.example.org/jwks", Issuer: issuer, Audience: audience}, "https URL is needed"},
+		"JWKS, no URL":      {auth.TokensConfig{JWKSURL: "id.example.org", Issuer: issuer, Audience: audience}, "https URL is needed"},
 		"JWKS, no audience": {auth.TokensConfig{JWKSURL: "https://id.example.org/jwks", Issuer: issuer}, "--jwt-audience"},
 		"JWKS, no issuer":   {auth.TokensConfig{JWKSURL: "https://id.example.org/jwks", Audience: audience}, "--jwt-issuer"},
 	} {
