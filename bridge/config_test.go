@@ -85,17 +85,19 @@ func TestRefusedSettings(t *testing.T) {
 		"leeway, no keys":      {func(c *bridge.Config) { c.Access.Leeway = time.Hour }, []string{"--jwt-leeway means nothing without"}},
 		"refresh, no JWKS":     {func(c *bridge.Config) { c.Access.JWKSRefresh = time.Hour }, []string{"--jwt-jwks-refresh means nothing without --jwt-jwks-url"}},
 		"JWKS, no issuer":      {func(c *bridge.Config) { c.Access.JWKSURL = "https://id.example.org/keys" }, []string{"--jwt-jwks-url needs --jwt-issuer and --jwt-audience"}},
-		"JWKS by http":         {func(c *bridge.Config) { c.Access.JWKSURL = "http://id.example.org/keys" }, []string{"--jwt-jwks-url: ", "is no https URL"}},
-		"short secret":         {func(c *bridge.Config) { c.Access.SecretFile = short }, []string{"--jwt-secret-file: ", "32 at least"}},
-		"a key as the secret":  {func(c *bridge.Config) { c.Access.SecretFile = cert }, []string{"--jwt-secret-file: ", "belongs to --jwt-key-files"}},
-		"a private key":        {func(c *bridge.Config) { c.Access.KeyFiles = []string{key} }, []string{"--jwt-key-files: ", "only public keys"}},
-		"no such key":          {func(c *bridge.Config) { c.Access.KeyFiles = []string{"absent.pem"} }, []string{"--jwt-key-files: ", "absent.pem"}},
-		"header, no proxies":   {func(c *bridge.Config) { c.Access.SubjectHeader = "X-User" }, []string{"--subject-header means nothing without --trusted-proxies: anyone could send that header"}},
+		"JWKS by http": {func(c *bridge.Config) {
+			c.Access.JWKSURL, c.Access.Issuer, c.Access.Audience = "http://id.example.org/keys", "a", "b"
+		}, []string{"--jwt-jwks-url: ", "an https URL is needed"}},
+		"short secret":        {func(c *bridge.Config) { c.Access.SecretFile = short }, []string{"--jwt-secret-file: ", "needs at least 32"}},
+		"a key as the secret": {func(c *bridge.Config) { c.Access.SecretFile = cert }, []string{"--jwt-secret-file: ", "holds a PEM block, and no secret"}},
+		"a private key":       {func(c *bridge.Config) { c.Access.KeyFiles = []string{key} }, []string{"--jwt-key-files: ", "needs the public key alone"}},
+		"no such key":         {func(c *bridge.Config) { c.Access.KeyFiles = []string{"absent.pem"} }, []string{"--jwt-key-files: ", "absent.pem"}},
+		"header, no proxies":  {func(c *bridge.Config) { c.Access.SubjectHeader = "X-User" }, []string{"--subject-header means nothing without --trusted-proxies: anyone could send that header"}},
 		"header and cookie": {func(c *bridge.Config) {
 			c.Access.SubjectHeader, c.Access.TrustedProxies, c.Access.SecretFile, c.Access.Cookie = "X-User", []string{"::1"}, secret, "x"
 		}, []string{"--subject-header and --jwt-cookie cannot go together"}},
-		"everybody a proxy":           {func(c *bridge.Config) { c.Access.TrustedProxies = []string{"0.0.0.0/0"} }, []string{"--trusted-proxies: 0.0.0.0/0 is everybody"}},
-		"a proxy's name":              {func(c *bridge.Config) { c.Access.TrustedProxies = []string{"nginx"} }, []string{`--trusted-proxies: "nginx" is neither an address nor a subnet`}},
+		"everybody a proxy":           {func(c *bridge.Config) { c.Access.TrustedProxies = []string{"0.0.0.0/0"} }, []string{"is everybody, and then anybody could say who they are"}},
+		"a proxy's name":              {func(c *bridge.Config) { c.Access.TrustedProxies = []string{"nginx"} }, []string{`--trusted-proxies: "nginx" is neither an address nor a network`}},
 		"certificate alone":           {func(c *bridge.Config) { c.HTTPTLS.Cert = cert }, []string{"--http-tls-cert and --http-tls-key go together"}},
 		"key alone":                   {func(c *bridge.Config) { c.AdminTLS.Key = key }, []string{"--admin-tls-cert and --admin-tls-key go together"}},
 		"no such certificate":         {func(c *bridge.Config) { c.GRPCTLS = bridge.TLSFiles{Cert: "absent.pem", Key: key} }, []string{"--grpc-tls-cert", "absent.pem"}},
