@@ -19,6 +19,8 @@ const eventsPath = "/events"
 const (
 	// headerTimeout is how long a client may take to send the head of a request.
 	headerTimeout = 10 * time.Second
+	// answerTimeout is how long a client may take to take an answer in; websockets and events have a timeout of their own.
+	answerTimeout = 30 * time.Second
 	// idleTimeout is how long a connection is kept for a further request.
 	idleTimeout = 2 * time.Minute
 	// maxHeaderBytes bounds the head of a request.

@@ -136,6 +136,7 @@ func (b *Bridge) serveHTTP(upstream *url.URL, registry *prometheus.Registry) {
 	}).ConnState
 	if upstream == nil {
 		b.http.ReadTimeout = headerTimeout // no request of the bridge's own has more than a head
+		b.http.WriteTimeout = answerTimeout
 	}
 	operators := b.callers.operatorsAt(b.adminListener.Addr())
 	b.admin = newHTTPServer(admin.Handler(admin.Config{

@@ -23,8 +23,14 @@ const (
 	quietTicks = 3
 	// quietBytes is how much may be allocated in a tick that counts as quiet.
 	quietBytes = 256 << 10
-	// worthwhile is how much must have been allocated for it to be worth a collection to give memory back.
+	// worthwhile is by how much more memory must be held than there ever was for it to be worth a collection to give some
+	// back.
 	worthwhile = 8 << 20
+	// firstPause is how long to wait, while it stays quiet, before another collection: connections that end, and nothing
+	// else, leave memory behind without any being allocated. After one that was not worth it the pause doubles, up to
+	// lastPause, which is how often Go collects anyway.
+	firstPause = 5 * time.Second
+	lastPause  = 2 * time.Minute
 )
 
 // tuneMemory trades memory for processor time while the bridge is busy, and gives the memory back to the system when it
@@ -40,7 +46,8 @@ func tuneMemory(ctx context.Context) {
 	ticker := time.NewTicker(quietTick)
 	defer ticker.Stop()
 	adjustCollector()
-	quiet, allocated, returned := 0, uint64(0), uint64(0)
+	quiet, allocated, least := 0, uint64(0), held()
+	collectedAt, pause := time.Time{}, firstPause
 	for {
 		select {
 		case <-ctx.Done():
@@ -50,12 +57,20 @@ func tuneMemory(ctx context.Context) {
 		case <-ticker.C:
 			now := readMetric("/gc/heap/allocs:bytes")
 			if quiet++; now-allocated > quietBytes {
-				quiet = 0
+				quiet, pause = 0, firstPause
 			}
-			if allocated = now; quiet >= quietTicks && now-returned > worthwhile {
-				debug.FreeOSMemory()
-				returned = now
+			allocated = now
+			before := held()
+			least = min(least, before)
+			if quiet < quietTicks || before < least+worthwhile || time.Since(collectedAt) < pause {
+				continue
 			}
+			debug.FreeOSMemory()
+			collectedAt = time.Now()
+			if pause *= 2; held()+worthwhile < before {
+				pause = firstPause
+			}
+			pause = min(pause, lastPause)
 		}
 	}
 }
@@ -64,6 +79,11 @@ func tuneMemory(ctx context.Context) {
 func adjustCollector() {
 	live := max(smallestHeap, readMetric("/gc/heap/live:bytes"))
 	debug.SetGCPercent(int(max(100, 100*headroom/live)))
+}
+
+// held returns how many bytes of memory the process has from the system: heap, stacks and what Go needs for itself.
+func held() uint64 {
+	return readMetric("/memory/classes/total:bytes") - readMetric("/memory/classes/heap/released:bytes")
 }
 
 func readMetric(name string) uint64 {
