@@ -131,6 +131,7 @@ func (b *Bridge) serveHTTP(upstream *url.URL, registry *prometheus.Registry) {
 	b.http.ConnState = limit.NewPending(limit.PendingConfig{
 		Max:        pendingFor(openFiles()),
 		PerAddress: b.config.Limits.PerAddress,
+		Trusted:    b.callers.proxies,
 		Logger:     b.config.Logger,
 		Registerer: registry,
 	}).ConnState

@@ -78,20 +78,6 @@ func (p Proxies) Client(r *http.Request) netip.Addr {
 	return address
 }
 
-// Secure reports whether a request came over TLS, to here or to a trusted proxy that says so in X-Forwarded-Proto.
-func (p Proxies) Secure(r *http.Request) bool {
-	if r.TLS != nil {
-		return true
-	}
-	values := r.Header.Values("X-Forwarded-Proto")
-	if len(values) == 0 || !p.Trusts(peerOf(r)) {
-		return false
-	}
-	last := values[len(values)-1]
-	last = last[strings.LastIndexByte(last, ',')+1:]
-	return strings.EqualFold(strings.Trim(last, " \t"), "https")
-}
-
 // peerOf returns the address at the other end of a request's connection; an invalid one if it has none.
 func peerOf(r *http.Request) netip.Addr {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
