@@ -81,6 +81,9 @@ func (s *shard) confirmed(sub *subscriber, payload []byte) {
 		sub.session.Confirm(next)
 	}
 	if next >= sub.asked {
+		if sub.asked != 0 { // it said that because it was asked: neither the pong counts, nor the piece of input it came in
+			sub.spoke = max(0, sub.spoke-2)
+		}
 		sub.asked = 0
 		s.ask(sub)
 	}

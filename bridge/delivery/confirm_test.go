@@ -63,3 +63,23 @@ func TestAskedOnce(t *testing.T) {
 		t.Errorf("a client that does not answer was asked %d times", asked)
 	}
 }
+
+// TestAnswersAreNoTalk: a browser that answers as often as it is asked does not say too much.
+func TestAnswersAreNoTalk(t *testing.T) {
+	s := serveSessions(t, wire{}, delivery.Config{ClientRate: 10}, journal.MemoryConfig{})
+	p := s.page()
+	conn, _ := p.connect(t, "")
+	asked := 0
+	answer := conn.PingHandler()
+	conn.SetPingHandler(func(data string) error {
+		asked++
+		return answer(data)
+	})
+	for i := range 200 {
+		s.number(t, i, i)
+		expect(t, conn, i, i)
+	}
+	if asked < 20 {
+		t.Errorf("it was asked %d times only", asked)
+	}
+}

@@ -62,7 +62,7 @@ type subscriber struct {
 	endAt     instant // until when the close frame must be written, or the peer close; while draining, when to end
 	discarded int     // bytes that were thrown away after the end
 	spokeAt   instant // since when its frames are counted
-	spoke     int     // how many have come since then
+	spoke     int     // how many have come since then, but for answers to what it was asked
 }
 
 // subject returns who it is; empty for somebody anonymous.
