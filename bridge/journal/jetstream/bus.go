@@ -184,26 +184,26 @@ func (b *Bus) depart(ctx context.Context) {
 // What a bridge that comes to be there later must know, it has to find elsewhere: see Serve.
 func (b *Bus) Ask(ctx context.Context, request []byte) (answers map[string][]byte, silent []string, err error) {
 	answers = make(map[string][]byte)
+	known := false
 	for {
-		there, err := b.others(ctx)
-		switch {
-		case err != nil && silent != nil:
-			return answers, silent, nil
-		case err != nil:
-			return answers, nil, fmt.Errorf("find out which other bridges there are: %w", err)
-		}
-		silent = slices.DeleteFunc(there, func(name string) bool { return answers[name] != nil })
-		if len(silent) == 0 {
-			return answers, nil, nil
-		}
-		maps.Copy(answers, b.askEach(ctx, silent, request))
-		silent = slices.DeleteFunc(silent, func(name string) bool { return answers[name] != nil })
-		if len(silent) == 0 {
-			return answers, nil, nil
+		there, unknown := b.others(ctx)
+		if unknown == nil {
+			known = true
+			silent = slices.DeleteFunc(there, func(name string) bool { return answers[name] != nil })
+			if len(silent) > 0 {
+				maps.Copy(answers, b.askEach(ctx, silent, request))
+				silent = slices.DeleteFunc(silent, func(name string) bool { return answers[name] != nil })
+			}
+			if len(silent) == 0 {
+				return answers, nil, nil
+			}
 		}
 		select {
 		case <-time.After(askPause):
 		case <-ctx.Done():
+			if !known {
+				return answers, nil, fmt.Errorf("find out which other bridges there are: %w", unknown)
+			}
 			return answers, silent, nil
 		}
 	}
