@@ -14,6 +14,9 @@ import (
 // controlTimeout is how long a start waits to know what was revoked before, and to be on the bus.
 const controlTimeout = 5 * time.Second
 
+// revokedBeyond is how much longer a token stays revoked than any bridge would accept it, if clocks are that wrong.
+const revokedBeyond = 5 * time.Minute
+
 // openControl opens what operators' calls and callers' credentials have in common: which tokens are revoked.
 func (b *Bridge) openControl(ctx context.Context, registry *prometheus.Registry) (err error) {
 	store, err := b.journal.Revoked(ctx)
@@ -39,6 +42,7 @@ func (b *Bridge) serveControl(registry *prometheus.Registry) {
 		Revocations: b.revocations,
 		Bus:         b.bus,
 		TLS:         secure(b.callers.admin),
+		Leeway:      b.config.Access.Leeway + revokedBeyond,
 		Logger:      b.config.Logger,
 		Registerer:  registry,
 	}

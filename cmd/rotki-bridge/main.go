@@ -1,5 +1,5 @@
 // Command rotki-bridge is the notification bridge: `serve` runs it, `publish` and `listen` are its two ends on the
-// command line, `types` tells what the contract has.
+// command line, `types` tells what the contract has, `connections`, `disconnect` and `token` are for its operators.
 package main
 
 import (
@@ -21,6 +21,10 @@ type cli struct {
 	Publish publishCommand `cmd:"" help:"Publish notifications, one JSON object per line."`
 	Listen  listenCommand  `cmd:"" help:"Subscribe, and print the envelopes that come."`
 	Types   typesCommand   `cmd:"" help:"List the notification types, or show one."`
+
+	Connections connectionsCommand `cmd:"" help:"List who is subscribed, at all bridges of the stream."`
+	Disconnect  disconnectCommand  `cmd:"" help:"End connections of subscribers, at all bridges of the stream."`
+	Token       tokenCommand       `cmd:"" help:"Make and revoke tokens."`
 }
 
 // stdio is what a command reads and writes.
