@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"github.com/rotki/notification-bridge/bridge/delivery"
 )
 
 // eventsPath is where Server-Sent Events are.
@@ -40,7 +42,7 @@ func newHTTPServer(handler http.Handler, logger *slog.Logger) *http.Server {
 // routes sends websocket handshakes and requests for events on the bridge's paths to their endpoints, answers what is asked about the contract, and
 // sends everything else upstream.
 type routes struct {
-	endpoint http.Handler
+	endpoint *delivery.Engine
 	events   http.Handler
 	contract *atomic.Pointer[inForce]
 	upstream http.Handler // nil for none
@@ -67,6 +69,10 @@ func (h routes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if h.upstream == nil {
 		http.Error(w, "there is nothing here; notifications are at /ws/ and /events", http.StatusNotFound)
+		return
+	}
+	if !h.endpoint.AllowsHost(r) { // upstream is told another, and could not know
+		h.endpoint.RefuseHost(w, r)
 		return
 	}
 	h.upstream.ServeHTTP(w, r)

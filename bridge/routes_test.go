@@ -330,3 +330,41 @@ func TestProxiedWebsocketsEndToo(t *testing.T) {
 		t.Error("the connection lives on")
 	}
 }
+
+// TestForeignHost: a page whose own name was made to lead to this machine gets nothing of the bridge, nor through it.
+func TestForeignHost(t *testing.T) {
+	b := start(t, bridge.Config{Upstream: upstream(t).URL, AllowedOrigins: []string{"https://rotki.example.org"}})
+	for _, tc := range []struct {
+		addr, path, host string
+		status           int
+	}{
+		{b.HTTPAddr(), "/events", "evil.example.org", http.StatusForbidden},
+		{b.HTTPAddr(), "/ws/", "evil.example.org", http.StatusForbidden},
+		{b.HTTPAddr(), "/api/1/settings", "evil.example.org", http.StatusForbidden},
+		{b.HTTPAddr(), "/", "evil.example.org", http.StatusForbidden},
+		{b.HTTPAddr(), "/api/1/settings", "rotki.example.org", http.StatusTeapot},
+		{b.HTTPAddr(), "/api/1/settings", "localhost:1", http.StatusTeapot},
+		{b.HTTPAddr(), "/contract/", "evil.example.org", http.StatusOK}, // which everybody may read
+		{b.AdminAddr(), "/metrics", "evil.example.org", http.StatusForbidden},
+		{b.AdminAddr(), "/debug/pprof/", "evil.example.org", http.StatusForbidden},
+		{b.AdminAddr(), "/metrics", "localhost", http.StatusOK},
+		{b.AdminAddr(), "/healthz", "evil.example.org", http.StatusOK},
+	} {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+tc.addr+tc.path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Host, request.Close = tc.host, true
+		if tc.path == "/ws/" {
+			request.Header = http.Header{"Connection": {"Upgrade"}, "Upgrade": {"websocket"}}
+		}
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		if response.StatusCode != tc.status {
+			t.Errorf("%s of %s: got %d, want %d", tc.path, tc.host, response.StatusCode, tc.status)
+		}
+	}
+}

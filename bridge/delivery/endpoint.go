@@ -96,9 +96,8 @@ func (e *Engine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // enter refuses whoever may not be here, or not now. It returns who it is and where it comes from.
 func (e *Engine) enter(w http.ResponseWriter, r *http.Request) (caller auth.Caller, peer netip.AddrPort, ok bool) {
 	switch {
-	case e.config.LocalHosts && !e.origins.isLocalHost(r.Host):
-		e.refuseHandshake(w, handshakeForbidden, http.StatusForbidden,
-			fmt.Sprintf("%.64q is no name of this machine's own; where a proxy passes it on, the bridge's operator can let it with --allowed-origins", r.Host))
+	case !e.AllowsHost(r):
+		e.refuseHandshake(w, handshakeForbidden, http.StatusForbidden, foreignHost(r))
 		return caller, peer, false
 	case !e.origins.allows(r):
 		e.refuseHandshake(w, handshakeForbidden, http.StatusForbidden,
@@ -119,6 +118,20 @@ func (e *Engine) enter(w http.ResponseWriter, r *http.Request) (caller auth.Call
 		return caller, peer, false
 	}
 	return caller, peer, true
+}
+
+// AllowsHost reports whether a request is for a host that this machine may be called: see Config.LocalHosts.
+func (e *Engine) AllowsHost(r *http.Request) bool {
+	return !e.config.LocalHosts || e.origins.isLocalHost(r.Host)
+}
+
+func foreignHost(r *http.Request) string {
+	return fmt.Sprintf("%.64q is no name of this machine's own; where a proxy passes it on, the bridge's operator can let it with --allowed-origins", r.Host)
+}
+
+// RefuseHost answers a request for a host that AllowsHost does not.
+func (e *Engine) RefuseHost(w http.ResponseWriter, r *http.Request) {
+	http.Error(w, foreignHost(r), http.StatusForbidden)
 }
 
 // begin reads a request. It returns the subscriber that comes of it, and its cursor, or has refused it. The id of the last

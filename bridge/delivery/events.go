@@ -24,6 +24,10 @@ const (
 func (e *Engine) Events() http.Handler { return http.HandlerFunc(e.serveEvents) }
 
 func (e *Engine) serveEvents(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodOptions && r.Header.Get("Origin") != "" {
+		e.preflight(w, r)
+		return
+	}
 	if r.Method != http.MethodGet {
 		w.Header().Set("Allow", http.MethodGet)
 		e.refuseHandshake(w, handshakeMalformed, http.StatusMethodNotAllowed, "events are to be had with GET")
@@ -41,6 +45,22 @@ func (e *Engine) serveEvents(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	e.conclude(s, e.stream(s, w, r))
+}
+
+// preflight tells a browser that a page of another origin may show a token and ask for what it has missed (Fetch §4.8).
+func (e *Engine) preflight(w http.ResponseWriter, r *http.Request) {
+	if !e.AllowsHost(r) || !e.origins.allows(r) {
+		e.refuseHandshake(w, handshakeForbidden, http.StatusForbidden, "pages of this origin may not connect")
+		return
+	}
+	h := w.Header()
+	h.Set("Access-Control-Allow-Origin", r.Header.Get("Origin"))
+	h.Set("Access-Control-Allow-Credentials", "true")
+	h.Set("Access-Control-Allow-Methods", http.MethodGet)
+	h.Set("Access-Control-Allow-Headers", "Authorization, Last-Event-ID")
+	h.Set("Access-Control-Max-Age", "600")
+	h.Set("Vary", "Origin")
+	w.WriteHeader(http.StatusNoContent)
 }
 
 // hangUp ends a request without an answer, and does not return: after any answer but 200 an EventSource never comes back.
@@ -64,7 +84,7 @@ func (e *Engine) stream(s *subscriber, w http.ResponseWriter, r *http.Request) h
 	var head strings.Builder
 	head.WriteString(eventsHead)
 	if origin := r.Header.Get("Origin"); origin != "" { // it is allowed, or the request would not have come so far
-		fmt.Fprintf(&head, "Access-Control-Allow-Origin: %s\r\nVary: Origin\r\n", origin)
+		fmt.Fprintf(&head, "Access-Control-Allow-Origin: %s\r\nAccess-Control-Allow-Credentials: true\r\nVary: Origin\r\n", origin)
 	}
 	// The id alone makes no event, but the client resumes from there.
 	fmt.Fprintf(&head, "\r\n%sid: %s\n\n", eventsRetry, e.position(s))

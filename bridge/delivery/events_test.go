@@ -180,3 +180,30 @@ func TestEventsRefused(t *testing.T) {
 		t.Errorf("%d connections", s.Connections())
 	}
 }
+
+// TestEventsPreflight: a browser is told that an allowed page may show a token, and of another page that it may not.
+func TestEventsPreflight(t *testing.T) {
+	s := serve(t, delivery.Config{AllowedOrigins: []string{"https://rotki.example.org"}}, journal.MemoryConfig{})
+	for origin, status := range map[string]int{
+		"https://rotki.example.org": http.StatusNoContent, "https://evil.example.org": http.StatusForbidden,
+		"": http.StatusMethodNotAllowed,
+	} {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodOptions, "http://"+s.addr+"/events", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Close = true
+		if origin != "" {
+			request.Header.Set("Origin", origin)
+		}
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		allowed := response.Header.Get("Access-Control-Allow-Origin")
+		if response.StatusCode != status || (allowed == origin) != (status == http.StatusNoContent || origin == "") {
+			t.Errorf("%q: got %d, allowed %q", origin, response.StatusCode, allowed)
+		}
+	}
+}
