@@ -100,7 +100,6 @@ func checkTLS(listener string, files TLSFiles) error {
 
 // exposure is what an address that others can reach would let anyone do.
 type exposure struct {
-	flag string
 	safe bool   // somebody is asked who they are, or the operator insists
 	risk string // what anyone could do else
 	cure string // the settings that prevent it
