@@ -1,5 +1,7 @@
 package delivery
 
+import "net/http"
+
 // NewEcho returns an engine that sends every message back to the client that it came from, over the connection code of
 // every other, for checks of the protocol.
 func NewEcho(config Config) *Engine {
@@ -73,4 +75,9 @@ func (e *Engine) Unconfirmed() int {
 func (e *Engine) HoldCompressor() (release func()) {
 	e.framer.compressor.mu.Lock()
 	return e.framer.compressor.mu.Unlock
+}
+
+// AllowsOrigin reports whether a page of an origin may connect to a host.
+func AllowsOrigin(allowed []string, host, origin string) bool {
+	return newOrigins(allowed).allows(&http.Request{Host: host, Header: http.Header{"Origin": {origin}}})
 }
