@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -168,7 +169,8 @@ func (n *nats) open(t *testing.T) (*jetstream.Journal, func()) {
 	if n.dir == "" {
 		n.dir, n.addr = t.TempDir(), "127.0.0.1:0"
 	}
-	server, err := jetstream.StartServer(t.Context(), jetstream.ServerConfig{Dir: n.dir, Listen: n.addr, Logger: logger(t)})
+	config := jetstream.ServerConfig{Dir: n.dir, Listen: n.addr, Logger: logger(t)}
+	server, err := jetstream.StartServer(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -217,3 +219,26 @@ func await(t *testing.T, what string, condition func() bool) {
 }
 
 func logger(t *testing.T) *slog.Logger { return slog.New(slog.NewTextHandler(t.Output(), nil)) }
+
+// sample returns each series of a metric: its value by its labels' values, joined by spaces.
+func (b *bridge) sample(t *testing.T, name string) map[string]float64 {
+	t.Helper()
+	families, err := b.metrics.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	series := make(map[string]float64)
+	for _, family := range families {
+		if family.GetName() != name {
+			continue
+		}
+		for _, m := range family.GetMetric() {
+			var labels []string
+			for _, label := range m.GetLabel() {
+				labels = append(labels, label.GetValue())
+			}
+			series[strings.Join(labels, " ")] = m.GetCounter().GetValue() + m.GetGauge().GetValue()
+		}
+	}
+	return series
+}

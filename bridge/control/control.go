@@ -45,8 +45,8 @@ type Bus interface {
 	// Serve answers what others ask until ctx is done. It calls lapsed with false once the others ask this bridge, with
 	// true when they may begin to overlook it, and with false when they no longer do.
 	Serve(ctx context.Context, handle func(ctx context.Context, request []byte) []byte, lapsed func(bool)) error
-	// Ask returns each other bridge's answer by its name, and the names of those that have not answered when ctx is done.
-	// The error says that it is not known which there are.
+	// Ask returns each other bridge's answer by its name, and the names of those that have not answered when ctx is
+	// done. The error says that it is not known which there are.
 	Ask(ctx context.Context, request []byte) (answers map[string][]byte, silent []string, err error)
 }
 
@@ -56,8 +56,8 @@ var (
 	tokenRevoked = delivery.Revoked
 )
 
-// Config says what to control. Name, Connections, Streams and Revocations must be set; the zero value of everything else
-// is its default.
+// Config says what to control. Name, Connections, Streams and Revocations must be set; the zero value of everything
+// else is its default.
 type Config struct {
 	// Name is this bridge's.
 	Name string
@@ -73,7 +73,8 @@ type Config struct {
 	// none by default.
 	Hold func(hold bool)
 
-	// Authenticate says who calls, and logs why not; the error is an *auth.Refusal. By default everybody may do everything.
+	// Authenticate says who calls, and logs why not; the error is an *auth.Refusal. By default everybody may do
+	// everything.
 	Authenticate func(ctx context.Context) (auth.Caller, error)
 	// TLS is how to speak to operators; without TLS by default.
 	TLS *tls.Config

@@ -9,7 +9,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Store keeps revocations where they outlast the process and other bridges find them. It must be safe for concurrent use.
+// Store keeps revocations where they outlast the process and other bridges find them. It must be safe for concurrent
+// use.
 type Store interface {
 	// Put keeps a token revoked until a time, and does not shorten that of one that is revoked for longer.
 	Put(ctx context.Context, tokenID string, until time.Time) error

@@ -90,9 +90,9 @@ func (s *Server) recovered(ctx context.Context, panicked any) error {
 	return status.Error(codes.Internal, internalError)
 }
 
-// Serve accepts operators until Shutdown is called, and then returns nil.
+// Serve accepts operators until Shutdown is called, which may be before, and then returns nil.
 func (s *Server) Serve(listener net.Listener) error {
-	if err := s.grpc.Serve(listener); err != nil {
+	if err := s.grpc.Serve(listener); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
 		return fmt.Errorf("serve gRPC on %s: %w", listener.Addr(), err)
 	}
 	return nil

@@ -11,8 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	dto "github.com/prometheus/client_model/go"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
@@ -85,7 +83,8 @@ func TestTLS(t *testing.T) {
 	go func() { served <- server.Serve(listener) }()
 	roots := x509.NewCertPool()
 	roots.AddCert(web.Certificate())
-	conn := dial(t, listener.Addr().String(), grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{RootCAs: roots})))
+	secure := credentials.NewTLS(&tls.Config{RootCAs: roots})
+	conn := dial(t, listener.Addr().String(), grpc.WithTransportCredentials(secure))
 	r, err := adminv1.NewAdminServiceClient(conn).ListConnections(t.Context(), &adminv1.ListConnectionsRequest{})
 	if err != nil || r.GetTotal() != 0 {
 		t.Errorf("%v, %v", r, err)
@@ -113,25 +112,8 @@ func TestShutdown(t *testing.T) {
 	for err == nil {
 		_, err = watch.Recv()
 	}
-	if _, err := b.admin.ListConnections(t.Context(), &adminv1.ListConnectionsRequest{}); status.Code(err) != codes.Unavailable {
+	_, err = b.admin.ListConnections(t.Context(), &adminv1.ListConnectionsRequest{})
+	if status.Code(err) != codes.Unavailable {
 		t.Errorf("a server that was shut down answers %v", err)
 	}
-}
-
-// gauge returns a metric of a bridge's, to be read.
-func gauge(t *testing.T, b *bridge, name string) prometheus.Collector {
-	t.Helper()
-	families, err := b.metrics.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, family := range families {
-		if family.GetName() == name && family.GetType() == dto.MetricType_GAUGE {
-			g := prometheus.NewGauge(prometheus.GaugeOpts{Name: name})
-			g.Set(family.GetMetric()[0].GetGauge().GetValue())
-			return g
-		}
-	}
-	t.Fatalf("there is no %s", name)
-	return nil
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// soundings is the key under which readers write before they read, where they must find all that was put before: a bucket
-// of several servers may be read from one that lags, and what was put before the sounding is there once that is.
+// soundings is the key under which readers write before they read, where they must find all that was put before: a
+// bucket of several servers may be read from one that lags, and what was put before the sounding is there once that is.
 const soundings = "=sounding"
 
 // bucket is a key-value bucket beside the stream, stored as the stream is.

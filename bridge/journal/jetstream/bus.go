@@ -90,7 +90,9 @@ func (b *Bus) Lapsed() bool {
 //
 // lapsed is called with false once the bridge is there, with true when others may begin to overlook it, and with false
 // when they no longer do; what was asked meanwhile was not asked of this bridge. It must not block; nil for none.
-func (b *Bus) Serve(ctx context.Context, handle func(ctx context.Context, request []byte) []byte, lapsed func(bool)) error {
+func (b *Bus) Serve(
+	ctx context.Context, handle func(ctx context.Context, request []byte) []byte, lapsed func(bool),
+) error {
 	requests := make(chan *nats.Msg, requestBuffer)
 	sub, err := b.bucket.nc.ChanSubscribe(b.subject+b.config.Name, requests)
 	if err != nil {

@@ -27,7 +27,8 @@ type Revoked struct {
 	js     jetstream.JetStream
 }
 
-// Revoked returns the stream's bucket of revoked tokens, and creates it if there is none. It is stored as the stream is.
+// Revoked returns the stream's bucket of revoked tokens, and creates it if there is none. It is stored as the stream
+// is.
 func (j *Journal) Revoked(ctx context.Context) (*Revoked, error) {
 	b, err := j.bucket(ctx, jetstream.KeyValueConfig{
 		Bucket:         j.config.Stream + "-revoked",

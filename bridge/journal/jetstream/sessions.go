@@ -12,8 +12,8 @@ import (
 // concurrent use.
 type Sessions struct{ bucket bucket }
 
-// Sessions returns the stream's bucket, in which a key is kept for ttl after it was last set, and creates it if there is
-// none. It is stored as the stream is.
+// Sessions returns the stream's bucket, in which a key is kept for ttl after it was last set, and creates it if there
+// is none. It is stored as the stream is.
 func (j *Journal) Sessions(ctx context.Context, ttl time.Duration) (*Sessions, error) {
 	b, err := j.bucket(ctx, jetstream.KeyValueConfig{
 		Bucket:      j.config.Stream + "-sessions",

@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// wall stands between a bridge and a NATS server. While it is closed nothing comes through, as in a network that is cut.
+// wall stands between a bridge and a NATS server. While it is closed nothing comes through, as in a network that is
+// cut.
 type wall struct {
 	listener net.Listener
 	server   string
