@@ -12,6 +12,9 @@ import (
 	"github.com/rotki/notification-bridge/bridge/auth"
 )
 
+// noCertificate is how crypto/tls says, without a type, that a client has shown none.
+const noCertificate = "tls: client didn't provide a certificate"
+
 // handshakes are credentials that tell of each handshake that fails; gRPC does not.
 type handshakes struct {
 	credentials.TransportCredentials
@@ -35,6 +38,8 @@ func (h handshakes) Clone() credentials.TransportCredentials {
 func (s *Server) handshakeFailed(from net.Addr, err error) {
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		s.config.Refused(auth.WrongCertificate)
+	} else if err.Error() == noCertificate {
+		s.config.Refused(auth.Missing)
 	}
 	s.failures.Log(context.Background(), slog.String("peer", from.String()), slog.String("err", err.Error()))
 }

@@ -76,10 +76,12 @@ func TestMutualTLS(t *testing.T) {
 	}
 	send(t, s, "b")
 	expect(t, s, "b", "2")
-	for range 3 {
-		if d := <-refused; d != auth.WrongCertificate {
-			t.Errorf("refused for %s", d)
-		}
+	counts := make(map[auth.Defect]int)
+	for range 4 {
+		counts[<-refused]++
+	}
+	if counts[auth.Missing] == 0 || counts[auth.WrongCertificate] < 3 {
+		t.Errorf("refused were %v", counts)
 	}
 	if text := log.String(); !strings.Contains(text, "a publisher's TLS handshake failed") {
 		t.Errorf("the log does not tell of it:\n%s", text)
