@@ -95,18 +95,18 @@ func (e *Engine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // enter refuses whoever may not be here, or not now. It returns who it is and where it comes from.
 func (e *Engine) enter(w http.ResponseWriter, r *http.Request) (caller auth.Caller, peer netip.AddrPort, ok bool) {
-	switch {
-	case !e.AllowsHost(r):
-		e.refuseHandshake(w, handshakeForbidden, http.StatusForbidden, foreignHost(r))
-		return caller, peer, false
-	case !e.origins.allows(r):
-		e.refuseHandshake(w, handshakeForbidden, http.StatusForbidden,
-			fmt.Sprintf("pages of %.64q may not connect; the bridge's operator can let them with --allowed-origins", r.Header.Get("Origin")))
-		return caller, peer, false
-	}
 	peer, _ = netip.ParseAddrPort(r.RemoteAddr) // net/http's, from a net.TCPAddr
 	if client := e.config.Proxies.Client(r); client.IsValid() && client != peer.Addr().Unmap() {
 		peer = netip.AddrPortFrom(client, 0)
+	}
+	switch {
+	case !e.AllowsHost(r):
+		e.refuseStranger(w, r, peer.Addr(), foreignHost(r))
+		return caller, peer, false
+	case !e.origins.allows(r):
+		e.refuseStranger(w, r, peer.Addr(),
+			fmt.Sprintf("pages of %.64q may not connect; the bridge's operator can let them with --allowed-origins", r.Header.Get("Origin")))
+		return caller, peer, false
 	}
 	if err := e.limits.enter(peer.Addr(), e.Connections()); err != nil {
 		e.refuseForNow(w, err)

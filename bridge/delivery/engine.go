@@ -31,6 +31,7 @@ import (
 
 	"github.com/rotki/notification-bridge/bridge/auth"
 	"github.com/rotki/notification-bridge/bridge/journal"
+	"github.com/rotki/notification-bridge/bridge/limit"
 	"github.com/rotki/notification-bridge/bridge/session"
 )
 
@@ -156,18 +157,19 @@ var (
 // Engine delivers a journal to websocket connections and event streams. It is an http.Handler for the handshakes of the
 // former; Events is one for the latter.
 type Engine struct {
-	config   Config
-	start    time.Time
-	origins  origins
-	metrics  *metrics
-	limits   *limits
-	audience audience
-	framer   framer
-	recaller *recaller
-	upgrader websocket.Upgrader
-	deflater websocket.Upgrader // for clients with permessage-deflate
-	shards   []*shard
-	received func(*subscriber, received) // gets clients' messages; nil, but in tests: they mean nothing
+	config    Config
+	start     time.Time
+	origins   origins
+	metrics   *metrics
+	limits    *limits
+	strangers *limit.Notice
+	audience  audience
+	framer    framer
+	recaller  *recaller
+	upgrader  websocket.Upgrader
+	deflater  websocket.Upgrader // for clients with permessage-deflate
+	shards    []*shard
+	received  func(*subscriber, received) // gets clients' messages; nil, but in tests: they mean nothing
 
 	mu         sync.Mutex
 	refuse     bool // no more handshakes: draining, or stopped
@@ -184,16 +186,17 @@ type Engine struct {
 func New(config Config) *Engine {
 	config = config.withDefaults()
 	e := &Engine{
-		config:   config,
-		start:    time.Now(),
-		origins:  newOrigins(config.AllowedOrigins),
-		framer:   framer{epoch: config.Log.Epoch(), compressFrom: config.CompressFrom},
-		recaller: newRecaller(config.Log, config.Logger),
-		upgrader: newUpgrader(false),
-		deflater: newUpgrader(true),
-		limits:   newLimits(config.Limits, config.Logger, config.Registerer),
-		joining:  make(map[*subscriber]struct{}),
-		stopped:  make(chan struct{}),
+		config:    config,
+		start:     time.Now(),
+		origins:   newOrigins(config.AllowedOrigins),
+		framer:    framer{epoch: config.Log.Epoch(), compressFrom: config.CompressFrom},
+		recaller:  newRecaller(config.Log, config.Logger),
+		upgrader:  newUpgrader(false),
+		deflater:  newUpgrader(true),
+		limits:    newLimits(config.Limits, config.Logger, config.Registerer),
+		strangers: limit.NewNotice(config.Logger, slog.LevelWarn, "a page of another site was turned away"),
+		joining:   make(map[*subscriber]struct{}),
+		stopped:   make(chan struct{}),
 	}
 	e.metrics = newMetrics(config.Registerer, e)
 	for range config.Shards {

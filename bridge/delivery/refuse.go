@@ -2,8 +2,10 @@ package delivery
 
 import (
 	"errors"
+	"log/slog"
 	"math"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"time"
 
@@ -24,6 +26,12 @@ func (e *Engine) refuseForNow(w http.ResponseWriter, err error) {
 	}
 	w.Header().Set("Retry-After", strconv.Itoa(max(1, int(math.Ceil(wait.Seconds())))))
 	e.refuseHandshake(w, result, http.StatusServiceUnavailable, err.Error())
+}
+
+// refuseStranger refuses a page of somebody else's. A browser does not show its page the sentence, so the log has it, too.
+func (e *Engine) refuseStranger(w http.ResponseWriter, r *http.Request, peer netip.Addr, sentence string) {
+	e.strangers.Log(r.Context(), slog.String("peer", peer.Unmap().String()), slog.String("why", sentence))
+	e.refuseHandshake(w, handshakeForbidden, http.StatusForbidden, sentence)
 }
 
 // refuseCredential refuses a client for what it says of who it is.
