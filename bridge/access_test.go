@@ -16,7 +16,7 @@ import (
 
 	"github.com/rotki/notification-bridge/bridge"
 	"github.com/rotki/notification-bridge/bridge/auth"
-	"github.com/rotki/notification-bridge/bridge/internal/testcert"
+	"github.com/rotki/notification-bridge/bridge/testcert"
 )
 
 // What is in tokens that are refused, and is for nobody but the operator.

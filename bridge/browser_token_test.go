@@ -10,7 +10,7 @@ import (
 	"github.com/rotki/notification-bridge/bridge"
 	"github.com/rotki/notification-bridge/bridge/auth"
 	"github.com/rotki/notification-bridge/bridge/internal/browsertest"
-	"github.com/rotki/notification-bridge/bridge/internal/testcert"
+	"github.com/rotki/notification-bridge/bridge/testcert"
 )
 
 // TestBrowserToken: a page shows its token as it can, as a parameter or a subprotocol, and stays away once it has expired.

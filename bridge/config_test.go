@@ -9,7 +9,7 @@ import (
 
 	"github.com/rotki/notification-bridge/bridge"
 	"github.com/rotki/notification-bridge/bridge/auth"
-	"github.com/rotki/notification-bridge/bridge/internal/testcert"
+	"github.com/rotki/notification-bridge/bridge/testcert"
 	"github.com/rotki/notification-bridge/bridge/journal"
 )
 

@@ -20,7 +20,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/rotki/notification-bridge/bridge/auth"
-	"github.com/rotki/notification-bridge/bridge/internal/testcert"
+	"github.com/rotki/notification-bridge/bridge/testcert"
 	adminv1 "github.com/rotki/notification-bridge/gen/go/rotki/bridge/admin/v1"
 	notificationsv1 "github.com/rotki/notification-bridge/gen/go/rotki/notifications/v1"
 )

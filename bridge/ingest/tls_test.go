@@ -15,7 +15,7 @@ import (
 
 	"github.com/rotki/notification-bridge/bridge/auth"
 	"github.com/rotki/notification-bridge/bridge/ingest"
-	"github.com/rotki/notification-bridge/bridge/internal/testcert"
+	"github.com/rotki/notification-bridge/bridge/testcert"
 	"github.com/rotki/notification-bridge/client"
 	notificationsv1 "github.com/rotki/notification-bridge/gen/go/rotki/notifications/v1"
 )

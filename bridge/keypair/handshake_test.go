@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rotki/notification-bridge/bridge/internal/testcert"
+	"github.com/rotki/notification-bridge/bridge/testcert"
 	"github.com/rotki/notification-bridge/bridge/keypair"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rotki/notification-bridge/bridge/internal/testcert"
+	"github.com/rotki/notification-bridge/bridge/testcert"
 	"github.com/rotki/notification-bridge/bridge/keypair"
 )
 

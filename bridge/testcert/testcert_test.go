@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rotki/notification-bridge/bridge/internal/testcert"
+	"github.com/rotki/notification-bridge/bridge/testcert"
 )
 
 func TestCertificates(t *testing.T) {
