@@ -63,7 +63,7 @@ func build(dir, from string) (string, error) {
 
 // process is `rotki-bridge serve` in a process of its own.
 type process struct {
-	websocket, grpc, admin string // addresses
+	websocket, grpc, admin, adminGRPC string // addresses
 
 	command *exec.Cmd
 	log     *processLog
@@ -80,14 +80,20 @@ func startProcess(t *testing.T, flags ...string) *process {
 	return startProgram(t, path, flags...)
 }
 
-// startProgram runs a program that was built. It is killed at the end of the test, if it has not ended before.
+// startProgram runs a program that was built, on free ports; see launch.
 func startProgram(t *testing.T, path string, flags ...string) *process {
 	t.Helper()
-	log := &processLog{listening: make(chan listening, 1)}
-	p := &process{log: log, exited: make(chan struct{})}
-	p.command = exec.Command(path, append([]string{
+	return launch(t, exec.Command(path, append([]string{
 		"serve", "--http-addr", "127.0.0.1:0", "--grpc-addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0", "--admin-grpc-addr", "127.0.0.1:0", "--log-format", "json",
-	}, flags...)...)
+	}, flags...)...))
+}
+
+// launch runs a bridge that logs in JSON, and returns once it listens. It is killed at the end of the test, if it has not
+// ended before.
+func launch(t *testing.T, command *exec.Cmd) *process {
+	t.Helper()
+	log := &processLog{listening: make(chan listening, 1)}
+	p := &process{command: command, log: log, exited: make(chan struct{})}
 	p.command.Stderr = log
 	if err := p.command.Start(); err != nil {
 		t.Fatal(err)
@@ -104,7 +110,7 @@ func startProgram(t *testing.T, path string, flags ...string) *process {
 	})
 	select {
 	case at := <-log.listening:
-		p.websocket, p.grpc, p.admin = at.Websocket, at.GRPC, at.Admin
+		p.websocket, p.grpc, p.admin, p.adminGRPC = at.Websocket, at.GRPC, at.Admin, at.AdminGRPC
 	case <-p.exited:
 		t.Fatalf("the bridge ended (%v) before it listened", p.command.ProcessState)
 	case <-time.After(patience):
@@ -261,6 +267,7 @@ type listening struct {
 	Websocket string `json:"websocket"`
 	GRPC      string `json:"grpc"`
 	Admin     string `json:"admin"`
+	AdminGRPC string `json:"admin_grpc"`
 }
 
 // processLog takes a process's log: it tells where the process listens, and keeps the last lines.
