@@ -19,8 +19,8 @@ type CallsConfig struct {
 	Scope Scope
 	// Certificates says that the listener has a CA for client certificates, and that one is needed.
 	Certificates bool
-	// Names are the identities whose certificates are let in: a DNS name, of which the first label may be "*", a URI, an
-	// email address or an IP address, each as a subject alternative name. Nil for all of the CA's.
+	// Names are the identities whose certificates are let in: a DNS name, of which the first label may be "*", a URI,
+	// an email address or an IP address, each as a subject alternative name. Nil for all of the CA's.
 	Names []string
 	// Anonymous lets those in who show no token. A bad one is refused all the same, and a certificate is needed still.
 	Anonymous bool

@@ -97,7 +97,8 @@ func (c *Calls) certified(state *tls.ConnectionState) (Caller, *Refusal) {
 	}
 	leaf := state.VerifiedChains[0][0]
 	if time.Now().After(leaf.NotAfter) { // a connection may be older than that
-		return Caller{}, refuse(WrongCertificate, "the client certificate expired at %s", leaf.NotAfter.Format(time.RFC3339))
+		return Caller{}, refuse(WrongCertificate, "the client certificate expired at %s",
+			leaf.NotAfter.Format(time.RFC3339))
 	}
 	subject, refusal := c.identify(leaf)
 	if refusal != nil {

@@ -44,8 +44,8 @@ func notNull[T any]() *json.Unmarshalers {
 
 var strict = json.WithUnmarshalers(json.JoinUnmarshalers(notNull[string](), notNull[*string](), notNull[[]string]()))
 
-// readClaims reads claims. Their names are told apart by case, and none may be there twice: which of two "sub" an issuer
-// means, and which of "sub" and "Sub" a user of it could set, is not to be guessed.
+// readClaims reads claims. Their names are told apart by case, and none may be there twice: which of two "sub" an
+// issuer means, and which of "sub" and "Sub" a user of it could set, is not to be guessed.
 func readClaims(raw []byte) (claims, *Refusal) {
 	var c claims
 	err := json.Unmarshal(raw, &c, strict)

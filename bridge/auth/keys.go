@@ -15,8 +15,8 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// The sizes that are accepted: of a secret in bytes (RFC 7518 §3.2: no shorter than the hash), of an RSA modulus in bits
-// (RFC 7518 §3.3; beyond the most, checking a signature would take too long).
+// The sizes that are accepted: of a secret in bytes (RFC 7518 §3.2: no shorter than the hash), of an RSA modulus in
+// bits (RFC 7518 §3.3; beyond the most, checking a signature would take too long).
 const (
 	minSecret  = 32
 	minRSABits = 2048

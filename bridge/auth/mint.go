@@ -32,8 +32,8 @@ type Signer struct {
 	key    crypto.PrivateKey // a []byte for HS256
 }
 
-// ParseSigner reads a key to sign with: the first private key of a PEM text (PKCS #8, PKCS #1, SEC 1) or, if it is none, a
-// secret. The key decides on the algorithm, and has to be one that Tokens accepts.
+// ParseSigner reads a key to sign with: the first private key of a PEM text (PKCS #8, PKCS #1, SEC 1) or, if it is
+// none, a secret. The key decides on the algorithm, and has to be one that Tokens accepts.
 func ParseSigner(content []byte) (*Signer, error) {
 	if !isPEM(content) {
 		secret, err := newSecret(content)

@@ -8,7 +8,8 @@ import (
 	"strings"
 )
 
-// Proxies are the addresses of proxies that the operator trusts: what they say of where a request came from is believed.
+// Proxies are the addresses of proxies that the operator trusts: what they say of where a request came from is
+// believed.
 type Proxies []netip.Prefix
 
 // ParseProxies reads addresses and networks in CIDR notation. The error names the flag.
@@ -57,8 +58,8 @@ func (p Proxies) Trusts(address netip.Addr) bool {
 }
 
 // Client returns the address that a request came from: the peer's or, if that is a trusted proxy, the one that it
-// forwarded in X-Forwarded-For. Of several, the last that is no trusted proxy's counts, as what stands before it may have
-// been made up by the client; what cannot be read ends the search. The address is invalid if the peer has none.
+// forwarded in X-Forwarded-For. Of several, the last that is no trusted proxy's counts, as what stands before it may
+// have been made up by the client; what cannot be read ends the search. The address is invalid if the peer has none.
 func (p Proxies) Client(r *http.Request) netip.Addr {
 	address := peerOf(r)
 	if !p.Trusts(address) {

@@ -66,7 +66,8 @@ func Defects() []Defect { return slices.Sorted(maps.Keys(verdicts)) }
 // Refusal is a credential that is not accepted.
 type Refusal struct {
 	Defect Defect
-	// Detail says for the operator what is wrong. It holds no token and no part of one but its key's id and algorithm.
+	// Detail says for the operator what is wrong. It holds no token, and of what one says only its algorithm, key id,
+	// issuer, audience, times, scopes and its own id, each cut; never its subject.
 	Detail string
 }
 

@@ -35,8 +35,8 @@ func NewSubscribers(config SubscribersConfig) *Subscribers { return &Subscribers
 
 // Authenticate returns who makes a request. The error is a *Refusal.
 //
-// A token is looked for in "Authorization: Bearer", in a subprotocol "bearer.<token>", in the query's "token" and in the
-// cookie. It may be in several of these, but not two.
+// A token is looked for in "Authorization: Bearer", in a subprotocol "bearer.<token>", in the query's "token" and in
+// the cookie. It may be in several of these, but not two.
 func (s *Subscribers) Authenticate(r *http.Request) (Caller, error) {
 	caller, refusal := s.authenticate(r)
 	if refusal == nil {
@@ -118,8 +118,8 @@ func (s *Subscribers) token(r *http.Request) (string, *Refusal) {
 	return "", refuse(Malformed, "the request has %d different tokens; give one", len(all))
 }
 
-// Subprotocol returns the websocket subprotocol with which a handshake is to be answered; empty for none. A browser that
-// has offered some gives up if none is answered, and so the token itself is if it stands alone.
+// Subprotocol returns the websocket subprotocol with which a handshake is to be answered; empty for none. A browser
+// that has offered some gives up if none is answered, and so the token itself is if it stands alone.
 func (s *Subscribers) Subprotocol(r *http.Request) string {
 	token := ""
 	for _, protocol := range subprotocols(r) {

@@ -139,7 +139,8 @@ func (t *Tokens) misfit(h header) *Refusal {
 		return refuse(KeysUnavailable, "the key set could not be fetched yet, and no other key fits (its key id is %s)",
 			quoted(h.kid))
 	case other != "" && !known:
-		return refuse(WrongAlgorithm, "it is signed with %s, and its key %s is for %s", quoted(h.alg), quoted(h.kid), other)
+		return refuse(WrongAlgorithm, "it is signed with %s, and its key %s is for %s",
+			quoted(h.alg), quoted(h.kid), other)
 	case publishable && h.kid != "" && !known:
 		return refuse(UnknownKey, "its key %s is not in the key set, and no other key fits", quoted(h.kid))
 	case !usable:

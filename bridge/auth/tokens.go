@@ -26,13 +26,14 @@ const (
 type TokensConfig struct {
 	// SecretFile holds the secret of HS256: its content, without one newline at the end, and at least 32 bytes.
 	SecretFile string
-	// KeyFiles are PEM files with one or more public keys or certificates each: RSA of 2,048 to 8,192 bits for RS256, EC
-	// on P-256 for ES256, Ed25519 for EdDSA. A key in a file has no id: it is tried whichever id a token names.
+	// KeyFiles are PEM files with one or more public keys or certificates each: RSA of 2,048 to 8,192 bits for RS256,
+	// EC on P-256 for ES256, Ed25519 for EdDSA. A key in a file has no id: it is tried whichever id a token names.
 	KeyFiles []string
-	// JWKSURL is where an identity provider publishes its keys: https, or http on this host. Issuer and Audience are then
-	// required.
+	// JWKSURL is where an identity provider publishes its keys: https, or http on this host. Issuer and Audience are
+	// then required.
 	JWKSURL string
-	// JWKSRefresh is how often the key set is fetched; DefaultJWKSRefresh by default. After a fetch that failed, JWKSRefetch holds.
+	// JWKSRefresh is how often the key set is fetched; DefaultJWKSRefresh by default. After a fetch that failed, JWKSRefetch
+	// holds.
 	JWKSRefresh time.Duration
 	// JWKSRefetch is the least time between two fetches because of a key that is not known; 0 means ten seconds.
 	JWKSRefetch time.Duration
@@ -109,10 +110,11 @@ func (t *Tokens) Run(ctx context.Context) error {
 	return nil
 }
 
-// Verify returns whose token it is, if it is good for what is asked. The error is a *Refusal. Verify may wait for keys to
-// be fetched, for two seconds at the most.
+// Verify returns whose token it is, if it is good for what is asked. The error is a *Refusal. Verify may wait for keys
+// to be fetched, for two seconds at the most.
 //
-// The caller's credential expires at the token's "exp" and the leeway: until then the same token would be accepted again.
+// The caller's credential expires at the token's "exp" and the leeway: until then the same token would be accepted
+// again.
 func (t *Tokens) Verify(ctx context.Context, token string, scope Scope) (Caller, error) {
 	caller, refusal := t.verify(ctx, token, scope)
 	if refusal != nil {
