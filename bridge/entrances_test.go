@@ -184,11 +184,8 @@ func call(t testing.TB, addr string, transport credentials.TransportCredentials,
 	defer conn.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	if token != "" {
-		ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+token)
-	}
 	var header, trailer metadata.MD
-	said := status.Convert(do(ctx, conn, grpc.Header(&header), grpc.Trailer(&trailer)))
+	said := status.Convert(do(ctx, conn, bearing(token), grpc.Header(&header), grpc.Trailer(&trailer)))
 	return answer{said.Code().String(), fmt.Sprint(said.Message(), said.Details(), header, trailer)}
 }
 

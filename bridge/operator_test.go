@@ -7,7 +7,6 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	adminv1 "github.com/rotki/notification-bridge/gen/go/rotki/bridge/admin/v1"
@@ -18,12 +17,13 @@ func operate[A any](t testing.TB, b running, token string,
 	method func(adminv1.AdminServiceClient, context.Context) (A, error),
 ) A {
 	t.Helper()
-	conn, err := grpc.NewClient(b.AdminGRPCAddr(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	conn, err := grpc.NewClient(b.AdminGRPCAddr(), grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithDefaultCallOptions(bearing(token)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	ctx, cancel := context.WithTimeout(metadata.AppendToOutgoingContext(context.Background(), "authorization", "Bearer "+token), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	response, err := method(adminv1.NewAdminServiceClient(conn), ctx)
 	if err != nil {
