@@ -9,8 +9,8 @@ import (
 
 	"github.com/rotki/notification-bridge/bridge"
 	"github.com/rotki/notification-bridge/bridge/auth"
-	"github.com/rotki/notification-bridge/bridge/testcert"
 	"github.com/rotki/notification-bridge/bridge/journal"
+	"github.com/rotki/notification-bridge/bridge/testcert"
 )
 
 // freeAddrs returns three loopback addresses on which nobody listens.

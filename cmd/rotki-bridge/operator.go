@@ -4,17 +4,23 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
+	"github.com/rotki/notification-bridge/bridge/auth"
 	adminv1 "github.com/rotki/notification-bridge/gen/go/rotki/bridge/admin/v1"
 )
+
+// maxOperatorAnswer is how many bytes an answer may have: 10,000 connections that each get many types.
+const maxOperatorAnswer = 64 << 20
 
 // operatorFlags say how an operator reaches a bridge.
 type operatorFlags struct {
@@ -39,7 +45,11 @@ func (f operatorFlags) call(ctx context.Context, do func(context.Context, adminv
 	if secure != nil {
 		transport = credentials.NewTLS(secure)
 	}
-	conn, err := grpc.NewClient(f.AdminGRPCAddr, grpc.WithTransportCredentials(transport))
+	if host, _, err := net.SplitHostPort(f.AdminGRPCAddr); token != nil && secure == nil && (err != nil || !auth.IsLoopbackName(host)) {
+		return fmt.Errorf("whoever is on the way to %s could read the token: give --ca or --tls", f.AdminGRPCAddr)
+	}
+	conn, err := grpc.NewClient(f.AdminGRPCAddr, grpc.WithTransportCredentials(transport),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxOperatorAnswer)))
 	if err != nil {
 		return fmt.Errorf("--admin-grpc-addr: %w", err)
 	}
@@ -53,22 +63,28 @@ func (f operatorFlags) call(ctx context.Context, do func(context.Context, adminv
 		}
 		ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+text)
 	}
-	return f.sentence(do(ctx, adminv1.NewAdminServiceClient(conn)))
+	err = do(ctx, adminv1.NewAdminServiceClient(conn))
+	return f.sentence(err, conn.GetState() == connectivity.Ready)
 }
 
-// sentence says what an error of a call means to an operator.
-func (f operatorFlags) sentence(err error) error {
+// sentence says what an error of a call means to an operator. reached says that a bridge was reached, and may have answered.
+func (f operatorFlags) sentence(err error, reached bool) error {
 	s, ok := status.FromError(err)
 	if err == nil || !ok {
 		return err
 	}
 	switch s.Code() {
 	case codes.Unavailable:
+		if reached {
+			break
+		}
 		return fmt.Errorf("%s: %s; check that `rotki-bridge serve` runs there, and that --admin-grpc-addr is its AdminService's address", f.AdminGRPCAddr, plain(err))
 	case codes.Unauthenticated, codes.PermissionDenied:
 		return fmt.Errorf("the bridge refuses: %s; --token-file must name a file with a token of the scope admin", s.Message())
 	case codes.DeadlineExceeded:
 		return fmt.Errorf("the bridge at %s has not answered in %v", f.AdminGRPCAddr, f.Timeout)
+	case codes.Unimplemented:
+		return fmt.Errorf("what answers at %s is no AdminService; --admin-grpc-addr is where the bridge has it", f.AdminGRPCAddr)
 	}
 	return errors.New(s.Message())
 }

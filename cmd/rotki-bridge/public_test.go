@@ -17,8 +17,8 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/rotki/notification-bridge/bridge/auth"
-	adminv1 "github.com/rotki/notification-bridge/gen/go/rotki/bridge/admin/v1"
 	"github.com/rotki/notification-bridge/bridge/testcert"
+	adminv1 "github.com/rotki/notification-bridge/gen/go/rotki/bridge/admin/v1"
 )
 
 // keySet serves a public key as a JWK Set, over TLS.
