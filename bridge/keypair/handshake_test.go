@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rotki/notification-bridge/bridge/testcert"
 	"github.com/rotki/notification-bridge/bridge/keypair"
+	"github.com/rotki/notification-bridge/bridge/testcert"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"

@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rotki/notification-bridge/bridge/testcert"
 	"github.com/rotki/notification-bridge/bridge/keypair"
+	"github.com/rotki/notification-bridge/bridge/testcert"
 )
 
 func TestLoadRefuses(t *testing.T) {

@@ -16,8 +16,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/rotki/notification-bridge/bridge/testcert"
 	"github.com/rotki/notification-bridge/bridge/limit"
+	"github.com/rotki/notification-bridge/bridge/testcert"
 )
 
 // patience bounds how long a test waits for what must come; none expects it to pass.

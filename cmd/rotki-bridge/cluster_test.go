@@ -35,7 +35,7 @@ func TestKilledReplicas(t *testing.T) {
 		grpc.add(b.grpc)
 		websocket.add(b.websocket)
 	}
-	run := stream(t, grpc.addr, websocket.addr)
+	run := stream(t, grpc.addr, websocket.addr, nil)
 	leaders := 0
 	for kill := range *kills {
 		run.awaitProgress()

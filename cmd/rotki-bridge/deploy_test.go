@@ -30,11 +30,15 @@ type composeFile struct {
 			Address string   `yaml:"ipv4_address"`
 			Aliases []string `yaml:"aliases"`
 		} `yaml:"networks"`
+		Secrets     []string `yaml:"secrets"`
 		Ports       []string `yaml:"ports"`
 		HealthCheck struct {
 			Test []string `yaml:"test"`
 		} `yaml:"healthcheck"`
 	} `yaml:"services"`
+	Secrets map[string]struct {
+		File string `yaml:"file"`
+	} `yaml:"secrets"`
 }
 
 // manifest is as much of an object of kubernetes.yaml as matters here.
@@ -63,7 +67,17 @@ type manifest struct {
 						Name string `yaml:"name"`
 						Port int    `yaml:"containerPort"`
 					} `yaml:"ports"`
+					Mounts []struct {
+						Name string `yaml:"name"`
+						Path string `yaml:"mountPath"`
+					} `yaml:"volumeMounts"`
 				} `yaml:"containers"`
+				Volumes []struct {
+					Name   string `yaml:"name"`
+					Secret struct {
+						Name string `yaml:"secretName"`
+					} `yaml:"secret"`
+				} `yaml:"volumes"`
 			} `yaml:"spec"`
 		} `yaml:"template"`
 	} `yaml:"spec"`
@@ -238,6 +252,33 @@ func TestDeployFilesAgree(t *testing.T) {
 			if object.Kind == "Service" && port.Port == 5045 {
 				t.Errorf("%s has the admin port", name)
 			}
+		}
+	}
+}
+
+// TestDeployCredentials: everybody must show a token, by a secret that comes from outside of the files.
+func TestDeployCredentials(t *testing.T) {
+	compose, pod := readCompose(t), readManifests(t)["Deployment rotki-bridge"].Spec.Template.Spec
+	settings, _ := deployedBridges(t)
+	for where, environment := range settings {
+		if environment["ROTKI_BRIDGE_INSECURE_ALLOW_ANONYMOUS"] != "" {
+			t.Errorf("%s lets in who is anonymous", where)
+		}
+		secret := environment["ROTKI_BRIDGE_JWT_SECRET_FILE"]
+		if where == "kubernetes" {
+			mount, volume := pod.Containers[0].Mounts, pod.Volumes
+			if len(mount) != 1 || len(volume) != 1 || mount[0].Name != volume[0].Name || volume[0].Secret.Name != "rotki-bridge-jwt" ||
+				secret != mount[0].Path+"/secret" {
+				t.Errorf("%s: %s is not mounted", where, secret)
+			}
+			continue
+		}
+		name := strings.TrimPrefix(secret, "/run/secrets/")
+		if !slices.Contains(compose.Services[where].Secrets, name) || compose.Secrets[name].File != "./"+name {
+			t.Errorf("%s: there is no %s", where, secret)
+		}
+		if proxy := compose.Services["nginx"].Networks["default"].Address; proxy == "" || environment["ROTKI_BRIDGE_TRUSTED_PROXIES"] != proxy {
+			t.Errorf("%s trusts %s, and nginx is at %q", where, environment["ROTKI_BRIDGE_TRUSTED_PROXIES"], proxy)
 		}
 	}
 }

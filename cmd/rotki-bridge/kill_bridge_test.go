@@ -27,7 +27,7 @@ func TestKilledBridge(t *testing.T) {
 	dir := t.TempDir()
 	flags := append(fixedPorts(t), "--data-dir", dir)
 	bridge := startProcess(t, flags...)
-	run := stream(t, bridge.grpc, bridge.websocket)
+	run := stream(t, bridge.grpc, bridge.websocket, nil)
 	for kill := range *kills {
 		run.awaitProgress()
 		time.Sleep(rand.N(300 * time.Millisecond)) // nothing is waited for: the moment is to be random
@@ -70,9 +70,9 @@ type streaming struct {
 // streamRate is how many messages are published in a second.
 const streamRate = 1000
 
-func stream(t *testing.T, grpc, websocket string) *streaming {
+func stream(t *testing.T, grpc, websocket string, token client.TokenSource) *streaming {
 	t.Helper()
-	publisher, err := client.NewPublisher(client.PublisherConfig{Addr: grpc, Backoff: quick})
+	publisher, err := client.NewPublisher(client.PublisherConfig{Addr: grpc, Token: token, Backoff: quick})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,6 +83,7 @@ func stream(t *testing.T, grpc, websocket string) *streaming {
 	subscribed := make(chan struct{})
 	subscriber, err := client.NewSubscriber(client.SubscriberConfig{
 		URL:     "ws://" + websocket + "/ws/",
+		Token:   token,
 		Backoff: quick,
 		OnConnect: func() {
 			if r.connects.Add(1) == 1 {

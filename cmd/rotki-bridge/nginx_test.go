@@ -5,6 +5,7 @@ package main_test
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"fmt"
 	"net"
 	"net/http"
@@ -18,6 +19,8 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"github.com/rotki/notification-bridge/bridge/auth"
 )
 
 // nginxPath returns where nginx is. Debian has it where only root looks.
@@ -55,6 +58,9 @@ func TestDeployment(t *testing.T) {
 		t.Setenv(name, value)
 	}
 	t.Setenv("ROTKI_BRIDGE_NATS_URL", strings.Join(urls, ","))
+	const secret = "what the Secret rotki-bridge-jwt holds"
+	t.Setenv("ROTKI_BRIDGE_JWT_SECRET_FILE", file(t, secret))
+	token := newMinter(t, []byte(secret), "", "").token("anybody", auth.ScopePublish, auth.ScopeSubscribe)
 	bridges := make([]*process, 3)
 	ports := make([][]string, len(bridges))
 	for i := range bridges {
@@ -63,9 +69,12 @@ func TestDeployment(t *testing.T) {
 	}
 	front := startNginx(t, nginx, bridges)
 
-	browser := openBrowser(t, front)
-	events := eventsOf(t, front)
-	run := stream(t, front.grpc, front.websocket)
+	d := door{base: "ws://" + front.websocket}
+	d.refused(t, "no token", "/ws/", nil, http.StatusUnauthorized, "a token is required")
+	runs(t, "no token", warningEnvelope("a"), 1, "a token is required", "publish", "--grpc-addr", front.grpc)
+	browser := openBrowser(t, front, token)
+	events := eventsOf(t, front, token)
+	run := stream(t, front.grpc, front.websocket, func(context.Context) (string, error) { return token, nil })
 	for i := range 10 {
 		for line := ""; line != "data: "+warningEnvelope(fmt.Sprint(i)); line = events.Text() {
 			if !events.Scan() {
@@ -105,15 +114,16 @@ func TestDeployment(t *testing.T) {
 type browser struct {
 	t     *testing.T
 	front *process
+	token string
 	conn  *websocket.Conn
 
 	cookie                      string
 	received, repeats, connects int
 }
 
-func openBrowser(t *testing.T, front *process) *browser {
+func openBrowser(t *testing.T, front *process, token string) *browser {
 	t.Helper()
-	b := &browser{t: t, front: front}
+	b := &browser{t: t, front: front, token: token}
 	b.connect()
 	t.Cleanup(func() { _ = b.conn.Close() })
 	if b.cookie == "" {
@@ -124,7 +134,7 @@ func openBrowser(t *testing.T, front *process) *browser {
 
 func (b *browser) connect() {
 	b.t.Helper()
-	header := http.Header{"Origin": {"http://" + b.front.websocket}}
+	header := http.Header{"Origin": {"http://" + b.front.websocket}, "Sec-Websocket-Protocol": {"bearer." + b.token}}
 	if b.cookie != "" {
 		header.Set("Cookie", b.cookie)
 	}
@@ -169,9 +179,9 @@ func (b *browser) receive(until int) {
 }
 
 // eventsOf subscribes to Server-Sent Events.
-func eventsOf(t *testing.T, front *process) *bufio.Scanner {
+func eventsOf(t *testing.T, front *process, token string) *bufio.Scanner {
 	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+front.websocket+"/events", nil)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+front.websocket+"/events?token="+token, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
