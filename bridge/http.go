@@ -25,8 +25,8 @@ const (
 	answerTimeout = 30 * time.Second
 	// idleTimeout is how long a connection is kept for a further request.
 	idleTimeout = 2 * time.Minute
-	// maxHeaderBytes bounds the head of a request.
-	maxHeaderBytes = 64 << 10
+	// maxHeaderBytes bounds the head of a request: a token may have 16 KiB, and there may be cookies.
+	maxHeaderBytes = 32 << 10
 )
 
 func newHTTPServer(handler http.Handler, logger *slog.Logger) *http.Server {

@@ -138,6 +138,7 @@ func (b *Bridge) serveHTTP(upstream *url.URL, registry *prometheus.Registry) {
 	if upstream == nil {
 		b.http.ReadTimeout = headerTimeout // no request of the bridge's own has more than a head
 		b.http.WriteTimeout = answerTimeout
+		b.http.IdleTimeout = headerTimeout // hardly anybody has another
 	}
 	operators := b.callers.operatorsAt(b.adminListener.Addr())
 	b.admin = newHTTPServer(admin.Handler(admin.Config{

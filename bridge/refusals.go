@@ -93,10 +93,13 @@ func (r *refusals) calls(at entrance, by *auth.Calls) func(context.Context) (aut
 }
 
 // operators returns how requests of operators are allowed: with a token where by asks for one, else by a name of this
-// machine's own, so that no page can make its visitor's browser ask.
+// machine's own, and not for another site's page (Fetch Metadata §2.3), so that none can make its visitor's browser ask.
 func (r *refusals) operators(by *auth.Calls) func(*http.Request) error {
 	return func(request *http.Request) error {
 		if by == nil {
+			if site := request.Header.Get("Sec-Fetch-Site"); site != "" && site != "none" && site != "same-origin" {
+				return errors.New("a page of another site asks: open this address by itself, or have operators show a token (--admin-token)")
+			}
 			if !auth.IsOwnName(request.Host) {
 				return fmt.Errorf("%.64q is no name of this machine's own: use 127.0.0.1 or localhost, or have operators show a token (--admin-token)", request.Host)
 			}

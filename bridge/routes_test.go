@@ -349,12 +349,19 @@ func TestForeignHost(t *testing.T) {
 		{b.AdminAddr(), "/debug/pprof/", "evil.example.org", http.StatusForbidden},
 		{b.AdminAddr(), "/metrics", "localhost", http.StatusOK},
 		{b.AdminAddr(), "/healthz", "evil.example.org", http.StatusOK},
+		{b.AdminAddr(), "/debug/pprof/profile?cross-site", "localhost", http.StatusForbidden},
+		{b.AdminAddr(), "/metrics?same-site", "localhost", http.StatusForbidden},
+		{b.AdminAddr(), "/metrics?none", "localhost", http.StatusOK},
+		{b.AdminAddr(), "/metrics?same-origin", "localhost", http.StatusOK},
 	} {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+tc.addr+tc.path, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		request.Host, request.Close = tc.host, true
+		if _, site, ok := strings.Cut(tc.path, "?"); ok { // as browsers say of whose page it is
+			request.Header.Set("Sec-Fetch-Site", site)
+		}
 		if tc.path == "/ws/" {
 			request.Header = http.Header{"Connection": {"Upgrade"}, "Upgrade": {"websocket"}}
 		}

@@ -127,7 +127,7 @@ func TestLoadWarnsOfReaders(t *testing.T) {
 			t.Fatal(err)
 		}
 		log := newRecords()
-		if _, err := keypair.Load(keypair.Config{Cert: cert, Key: key, KeyFlag: "k", Logger: log.logger()}); err != nil {
+		if _, err := keypair.Load(keypair.Config{Cert: cert, Key: key, Logger: log.logger()}); err != nil {
 			t.Error(mode, err)
 		}
 		lines := log.lines()

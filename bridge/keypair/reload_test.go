@@ -173,8 +173,8 @@ func TestHalfWritten(t *testing.T) {
 			testcert.Write(t, dir, "server.pem", expired)
 			testcert.Write(t, dir, "server-key.pem", expiredKey)
 		}, "expired on"},
-		"no certificate": {func(t *testing.T, dir string) { remove(t, dir, "server.pem") }, "server.pem: no such file"},
-		"no key":         {func(t *testing.T, dir string) { remove(t, dir, "server-key.pem") }, "key.pem: no such file"},
+		"no certificate": {func(t *testing.T, dir string) { remove(t, dir, "server.pem") }, "server.pem: no such"},
+		"no key":         {func(t *testing.T, dir string) { remove(t, dir, "server-key.pem") }, "key.pem: no such"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()

@@ -9,7 +9,8 @@ type Counts[K comparable] struct {
 	held map[K]int
 }
 
-// Take gives the key one more, unless it holds as many as the limit already; then it returns false. A limit of 0 is none.
+// Take gives the key one more, unless it holds as many as the limit already; then it returns false. A limit of 0 is
+// none.
 func (c *Counts[K]) Take(key K, limit int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

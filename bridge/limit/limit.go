@@ -1,5 +1,6 @@
 // Package limit bounds what callers may have of a server: how often they come (Rates), how much they hold (Counts), and
-// how many connections wait for an answer (Pending). A Notice says in the log that a limit is at work, without filling it.
+// how many connections wait for an answer (Pending). A Notice says in the log that a limit is at work, and does not
+// fill it.
 //
 // # Concurrency
 //
@@ -8,7 +9,7 @@ package limit
 
 import "net/netip"
 
-// sourceBits is how much of an IPv6 address tells one network from another; within it a host may choose (RFC 4291 §2.5.4).
+// sourceBits is how much of an IPv6 address tells networks apart; the rest a host may choose (RFC 4291 §2.5.4).
 const sourceBits = 64
 
 // Source returns what limits per address count as one: an IPv4 address, also if it comes in an IPv6 one, or all of an

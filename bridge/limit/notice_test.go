@@ -29,7 +29,8 @@ func TestNotice(t *testing.T) {
 		logger, log := newLog()
 		full := limit.NewNotice(logger, slog.LevelWarn, "full")
 		other := limit.NewNotice(logger, slog.LevelInfo, "other")
-		for i, pause := range []time.Duration{0, 0, 999 * time.Millisecond, time.Millisecond, 0, time.Hour, time.Second} {
+		nearly := time.Second - 1
+		for i, pause := range []time.Duration{0, 0, nearly, 1, 0, time.Hour, time.Second} {
 			time.Sleep(pause)
 			full.Log(t.Context(), slog.Int("i", i))
 		}

@@ -14,7 +14,8 @@ import (
 
 // PendingConfig configures Pending.
 type PendingConfig struct {
-	// Max is how many connections there may be at once, and PerAddress how many of them from one Source. Zero is no limit.
+	// Max is how many connections there may be at once, and PerAddress how many of them from one Source; zero is no
+	// limit.
 	Max, PerAddress int
 	// Trusted are the addresses of proxies, on whose connections others come: PerAddress is not for them.
 	Trusted []netip.Prefix
@@ -29,8 +30,8 @@ type PendingConfig struct {
 // are out of it from then on. Its ConnState is that of the server, or of several, which then share what is allowed.
 //
 // A connection too many is closed before anything is read from it: with TLS before the handshake, without before the
-// head of a request. To the client it was reset, or has ended if it said nothing; it gets no status, since to be told one
-// it would have to be let in.
+// head of a request. To the client it was reset, or has ended if it said nothing; it gets no status, since to be told
+// one it would have to be let in.
 type Pending struct {
 	config  PendingConfig
 	refused map[bound]refusals
@@ -72,23 +73,23 @@ func NewPending(config PendingConfig) *Pending {
 	}
 	config.Registerer.MustRegister(total, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "bridge_pending_connections",
-		Help: "TCP connections that shake hands, send a request, are being answered, or are kept for a further request.",
+		Help: "TCP connections that shake hands, send a request, are being answered, or are kept for another.",
 	}, func() float64 { return float64(p.pending()) }))
 	return p
 }
 
 // ConnState counts a connection, or closes it if it is one too many. It is meant for http.Server's field of that name.
 //
-// The server calls it with StateNew before it starts to serve the connection, and holds no lock: to close the connection
-// there blocks nobody. What serves it then fails at its first read, says so in the server's ErrorLog if that was to be a
-// TLS handshake, and ends as for any client that is gone.
+// The server calls it with StateNew before it starts to serve the connection, and holds no lock: to close it there
+// blocks nobody. What serves it then fails at its first read, says so in the server's ErrorLog if that was to be a TLS
+// handshake, and ends as for any client that is gone.
 func (p *Pending) ConnState(conn net.Conn, state http.ConnState) {
 	switch state {
 	case http.StateNew:
 		from := remote(conn)
 		if b := p.take(conn, from); b != withinLimits {
-			_ = conn.Close() // it was never let in
 			p.refused[b].total.Inc()
+			_ = conn.Close() // it was never let in
 			p.refused[b].notice.Log(context.Background(), slog.String("from", from.String()))
 		}
 	case http.StateHijacked, http.StateClosed:

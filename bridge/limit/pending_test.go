@@ -32,7 +32,7 @@ type server struct {
 	changed  chan http.ConnState // what Pending has dealt with
 }
 
-func serve(t *testing.T, config limit.PendingConfig, encrypted bool) *server {
+func serve(t *testing.T, config limit.PendingConfig, encrypted bool, headerTimeout time.Duration) *server {
 	t.Helper()
 	s := &server{
 		roots: testcert.NewCA(t, "one"), registry: prometheus.NewRegistry(), changed: make(chan http.ConnState, 10_000),
@@ -70,7 +70,8 @@ func serve(t *testing.T, config limit.PendingConfig, encrypted bool) *server {
 			pending.ConnState(conn, state)
 			s.changed <- state
 		},
-		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo),
+		ReadHeaderTimeout: headerTimeout,
+		ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo),
 	}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
@@ -174,7 +175,7 @@ func TestPending(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			log.Reset()
 			test.config.Logger = logger
-			s := serve(t, test.config, false)
+			s := serve(t, test.config, false, patience)
 			s.holds(t, 0, 0, 0)
 			silent, asked, hijacked := s.dial(t), s.dial(t), s.dial(t)
 			if status, err := ask(asked, "/"); status != http.StatusOK {
@@ -213,7 +214,7 @@ func TestPending(t *testing.T) {
 
 func TestPendingTrusted(t *testing.T) {
 	proxies := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
-	s := serve(t, limit.PendingConfig{Max: 3, PerAddress: 1, Trusted: proxies}, false)
+	s := serve(t, limit.PendingConfig{Max: 3, PerAddress: 1, Trusted: proxies}, false, patience)
 	for range 3 {
 		if status, err := ask(s.dial(t), "/"); status != http.StatusOK {
 			t.Error(status, err)
@@ -227,7 +228,7 @@ func TestPendingTrusted(t *testing.T) {
 }
 
 func TestPendingHandshakes(t *testing.T) {
-	s := serve(t, limit.PendingConfig{Max: 2}, true)
+	s := serve(t, limit.PendingConfig{Max: 2}, true, patience)
 	half := s.dial(t)
 	if _, err := half.Write([]byte{22, 3, 1}); err != nil { // the beginning of a handshake
 		t.Fatal(err)
@@ -251,10 +252,38 @@ func TestPendingHandshakes(t *testing.T) {
 	s.holds(t, 0, 1, 0)
 }
 
+// Those that say little and slowly lose their place when their time is up, and others get it.
+func TestPendingSlowLoris(t *testing.T) {
+	const most = 5
+	for name, test := range map[string]struct {
+		said      string
+		encrypted bool
+	}{
+		"nothing":              {"", false},
+		"part of a head":       {"GET / HTTP/1.1\r\nHost: x\r\n", false},
+		"part of a handshake":  {"\x16\x03\x01", true},
+		"nothing of one":       {"", true},
+		"what is no handshake": {"GET / HTTP/1.1\r\n\r\n", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := serve(t, limit.PendingConfig{Max: most}, test.encrypted, 50*time.Millisecond)
+			for range 2 {
+				for range most {
+					if _, err := io.WriteString(s.dial(t), test.said); err != nil {
+						t.Error(err)
+					}
+				}
+				s.await(t, http.StateClosed, most)
+			}
+			s.holds(t, 0, 0, 0)
+		})
+	}
+}
+
 // Whatever comes at once, no more are served than may be, and none is left when all are gone.
 func TestPendingConcurrently(t *testing.T) {
 	const most, clients = 5, 100
-	s := serve(t, limit.PendingConfig{Max: most}, false)
+	s := serve(t, limit.PendingConfig{Max: most}, false, patience)
 	var group sync.WaitGroup
 	conns := make(chan net.Conn, clients)
 	for range clients {
@@ -282,7 +311,7 @@ func TestPendingConcurrently(t *testing.T) {
 }
 
 func TestPendingWithoutLimits(t *testing.T) {
-	s := serve(t, limit.PendingConfig{}, false)
+	s := serve(t, limit.PendingConfig{}, false, patience)
 	for i := range 20 {
 		if status, err := ask(s.dial(t), "/"); status != http.StatusOK {
 			t.Error(i, status, err)

@@ -11,14 +11,14 @@ import (
 const (
 	// maxKeys is how many keys Rates remembers.
 	maxKeys = 65_536
-	// forgetAtOnce is how many keys may be forgotten when one asks: more than one, so that there are fewer again after many.
+	// forgetAtOnce is how many keys may be forgotten when one asks: more than may be added, so that they get fewer.
 	forgetAtOnce = 2
 )
 
 // Rates bounds how often each of many keys may do something, by a token bucket each. A nil *Rates bounds nothing.
 //
-// It remembers the 65,536 keys that have asked last. One whose bucket is full again is forgotten sooner: it would be given
-// a full one anyway. A key that is pushed out by so many others begins anew, with a full bucket.
+// It remembers the 65,536 keys that have asked last. One whose bucket is full again is forgotten sooner: it would be
+// given a full one anyway. A key that is pushed out by so many others begins anew, with a full bucket.
 type Rates[K comparable] struct {
 	perSecond rate.Limit
 	burst     int
