@@ -3,6 +3,7 @@
 BUF_VERSION         := v1.75.0
 GOFUMPT_VERSION     := v0.12.0
 STATICCHECK_VERSION := v0.8.2
+GOVULNCHECK_VERSION := v1.9.0
 PROTOC_VERSION      := 3.21.12
 PROTOC_GEN_ES       := @bufbuild/protoc-gen-es@2.13.0
 
@@ -109,6 +110,14 @@ vet: ## Run go vet, and build for the systems without the Linux code
 .PHONY: staticcheck
 staticcheck: ## Run staticcheck
 	go run honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK_VERSION) ./...
+
+# No part of `check`: it asks https://vuln.go.dev, which is not to be had wherever this is tested, and says something new
+# without any change here. VULN_DB names another copy of that database: make vulncheck VULN_DB=file:///srv/vulndb
+VULN_DB := https://vuln.go.dev
+
+.PHONY: vulncheck
+vulncheck: ## Look for known vulnerabilities in what the code calls (asks vuln.go.dev; before a release)
+	go run golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION) -db $(VULN_DB) ./...
 
 .PHONY: tools
 tools: ## Fetch the pinned tools, so that they are there without a network
