@@ -40,7 +40,8 @@ func (l *lab) start(ctx context.Context, name string, flags ...string) (*server,
 		return l.baseline(ctx, name)
 	}
 	return launch(bridge, exec.CommandContext(ctx, l.bridge, append([]string{
-		"serve", "--log-format=json", "--http-addr=127.0.0.1:0", "--grpc-addr=127.0.0.1:0", "--admin-addr=127.0.0.1:0", "--admin-grpc-addr=127.0.0.1:0",
+		"serve", "--log-format=json", "--http-addr=127.0.0.1:0", "--grpc-addr=127.0.0.1:0", "--admin-addr=127.0.0.1:0",
+		"--admin-grpc-addr=127.0.0.1:0", "--max-connections=1000000",
 	}, flags...)...))
 }
 
