@@ -147,11 +147,7 @@ func seen(t testing.TB, response *http.Response) answer {
 
 func enterPublish(t testing.TB, b running, v visitor) answer {
 	t.Helper()
-	config := &tls.Config{RootCAs: v.trusts}
-	if v.certificate.Certificate != nil {
-		config.Certificates = []tls.Certificate{v.certificate}
-	}
-	return call(t, b.GRPCAddr(), credentials.NewTLS(config), v.token, func(ctx context.Context, conn *grpc.ClientConn, o ...grpc.CallOption) error {
+	return call(t, b.GRPCAddr(), v.credentials(), v.token, func(ctx context.Context, conn *grpc.ClientConn, o ...grpc.CallOption) error {
 		stream, err := notificationsv1.NewNotificationServiceClient(conn).Publish(ctx, o...)
 		if err != nil {
 			return err
@@ -162,6 +158,15 @@ func enterPublish(t testing.TB, b running, v visitor) answer {
 		_, err = stream.Recv()
 		return err
 	})
+}
+
+// credentials are of TLS.
+func (v visitor) credentials() credentials.TransportCredentials {
+	config := &tls.Config{RootCAs: v.trusts}
+	if v.certificate.Certificate != nil {
+		config.Certificates = []tls.Certificate{v.certificate}
+	}
+	return credentials.NewTLS(config)
 }
 
 func enterAdminService(t testing.TB, b running, v visitor) answer {
