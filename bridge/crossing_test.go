@@ -219,8 +219,8 @@ func TestNoCrossings(t *testing.T) {
 // saveInterval is how far apart sessions are saved.
 const saveInterval = 500 * time.Millisecond
 
-// publishers returns what publishes, even numbers at one bridge and odd ones at the other, without waiting. With an empty
-// text it waits for everything.
+// publishers returns what publishes, even numbers at one bridge and odd ones at the other, without waiting. With an
+// empty text it waits for everything.
 func (r *replicas) publishers(t *testing.T) func(number int, text string, recipients ...string) {
 	t.Helper()
 	var by [2]*client.Publisher
@@ -288,7 +288,9 @@ func TestStolenSession(t *testing.T) {
 	back, _ := r.b.page(t, cookies)
 	r.publish(t, r.a, "for ann at last", "ann")
 	got := slices.Collect(upTo(t, back, "for ann at last"))
-	want := []string{"for ann meanwhile", "for everybody meanwhile", "for ann again", "for ann again", "for ann at last"}
+	want := []string{
+		"for ann meanwhile", "for everybody meanwhile", "for ann again", "for ann again", "for ann at last",
+	}
 	if len(got) > 0 && got[0] == "for ann" { // the bridge may not have known yet that it had come
 		got = got[1:]
 	}

@@ -52,12 +52,13 @@ func entrances() []entrance {
 		{"metrics", "admin", auth.ScopeAdmin, "200", enterMetrics},
 		{"AdminService", "admin", auth.ScopeAdmin, "OK", enterAdminService},
 	}
+	const scope = auth.ScopeSubscribe
 	for name, show := range map[string]func(*http.Request, string){
 		"header": byHeader, "query": byQuery, "cookie": byCookie, "subprotocol": bySubprotocol,
 	} {
-		all = append(all, entrance{"websocket by " + name, "websocket", auth.ScopeSubscribe, "101", enterWebsocket(show)})
+		all = append(all, entrance{"websocket by " + name, "websocket", scope, "101", enterWebsocket(show)})
 		if name != "subprotocol" {
-			all = append(all, entrance{"events by " + name, "events", auth.ScopeSubscribe, "200", enterEvents(show)})
+			all = append(all, entrance{"events by " + name, "events", scope, "200", enterEvents(show)})
 		}
 	}
 	return all
@@ -147,17 +148,21 @@ func seen(t testing.TB, response *http.Response) answer {
 
 func enterPublish(t testing.TB, b running, v visitor) answer {
 	t.Helper()
-	return call(t, b.GRPCAddr(), v.credentials(), v.token, func(ctx context.Context, conn *grpc.ClientConn, o ...grpc.CallOption) error {
-		stream, err := notificationsv1.NewNotificationServiceClient(conn).Publish(ctx, o...)
-		if err != nil {
-			return err
-		}
-		if err := stream.Send(&notificationsv1.PublishRequest{Notification: legacy("in")}); err != nil && err != io.EOF {
-			return err
-		}
-		_, err = stream.Recv()
+	return call(t, b.GRPCAddr(), v.credentials(), v.token, publishOne)
+}
+
+func publishOne(ctx context.Context, conn *grpc.ClientConn, o ...grpc.CallOption) error {
+	stream, err := notificationsv1.NewNotificationServiceClient(conn).Publish(ctx, o...)
+	if err != nil {
 		return err
-	})
+	}
+	// io.EOF says that Recv says more.
+	err = stream.Send(&notificationsv1.PublishRequest{Notification: legacy("in")})
+	if err != nil && err != io.EOF {
+		return err
+	}
+	_, err = stream.Recv()
+	return err
 }
 
 // credentials are of TLS.
@@ -171,10 +176,12 @@ func (v visitor) credentials() credentials.TransportCredentials {
 
 func enterAdminService(t testing.TB, b running, v visitor) answer {
 	t.Helper()
-	return call(t, b.AdminGRPCAddr(), insecure.NewCredentials(), v.token, func(ctx context.Context, conn *grpc.ClientConn, o ...grpc.CallOption) error {
-		_, err := adminv1.NewAdminServiceClient(conn).ListConnections(ctx, &adminv1.ListConnectionsRequest{}, o...)
-		return err
-	})
+	return call(t, b.AdminGRPCAddr(), insecure.NewCredentials(), v.token, listConnections)
+}
+
+func listConnections(ctx context.Context, conn *grpc.ClientConn, o ...grpc.CallOption) error {
+	_, err := adminv1.NewAdminServiceClient(conn).ListConnections(ctx, &adminv1.ListConnectionsRequest{}, o...)
+	return err
 }
 
 // call makes a gRPC call with a token, and returns all that the caller is told.
@@ -203,9 +210,8 @@ type publishers struct {
 func newPublishers(t testing.TB) publishers {
 	t.Helper()
 	clients := testcert.NewCA(t, "publishers")
-	return publishers{
-		testcert.NewCA(t, "server"), clients, clients.Certificate(t, testcert.Options{Names: []string{publisherName}, Client: true}),
-	}
+	certificate := clients.Certificate(t, testcert.Options{Names: []string{publisherName}, Client: true})
+	return publishers{testcert.NewCA(t, "server"), clients, certificate}
 }
 
 // publisherName is the identity of a publisher's certificate.

@@ -137,7 +137,8 @@ func (p *provider) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 // access is what a bridge is told that believes this provider.
 func (p *provider) access() bridge.AccessConfig {
 	return bridge.AccessConfig{
-		JWKSURL: p.url, KeyFiles: []string{p.file}, Issuer: issuer, Audience: audience, Cookie: tokenCookie, AdminToken: true,
+		JWKSURL: p.url, KeyFiles: []string{p.file}, Issuer: issuer, Audience: audience,
+		Cookie: tokenCookie, AdminToken: true,
 	}
 }
 

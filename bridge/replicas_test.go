@@ -49,7 +49,8 @@ func (r *replicas) both() []running { return []running{r.a, r.b} }
 func (r *replicas) publish(t testing.TB, at running, text string, recipients ...string) {
 	t.Helper()
 	token := r.p.token(t, "publisher", "publisher-token", auth.ScopePublish)
-	at.publisher(t, bearing(token)).accepted(t, &notificationsv1.PublishRequest{Notification: legacy(text), Recipients: recipients})
+	request := &notificationsv1.PublishRequest{Notification: legacy(text), Recipients: recipients}
+	at.publisher(t, bearing(token)).accepted(t, request)
 }
 
 // page opens a websocket as a page of this machine's own does, whose browser has the cookies. It returns those that it
@@ -108,11 +109,12 @@ type events struct {
 // openEvents asks for events; last is where to go on, empty for now. It returns once the bridge has said where that is.
 func (b running) openEvents(ctx context.Context, token, last string) (*events, error) {
 	e := new(events)
-	transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+	dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := new(net.Dialer).DialContext(ctx, network, addr)
 		e.conn = conn
 		return conn, err
-	}}
+	}
+	transport := &http.Transport{DisableKeepAlives: true, DialContext: dial}
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+b.HTTPAddr()+"/events?token="+token, nil)
 	if err != nil {
 		return nil, err

@@ -38,7 +38,8 @@ func gets(t *testing.T, who string, conn *websocket.Conn, texts ...string) {
 // publishes it, and neither lets it in, even after a restart.
 func TestRevoked(t *testing.T) {
 	r := startReplicas(t)
-	revoked, other := r.p.token(t, "ann", "ann-1", auth.ScopeSubscribe), r.p.token(t, "ann", "ann-2", auth.ScopeSubscribe)
+	revoked := r.p.token(t, "ann", "ann-1", auth.ScopeSubscribe)
+	other := r.p.token(t, "ann", "ann-2", auth.ScopeSubscribe)
 	bob := r.p.token(t, "bob", "bob-1", auth.ScopeSubscribe)
 
 	hers := map[string]*websocket.Conn{"a": r.a.websocketAs(t, revoked), "b": r.b.websocketAs(t, revoked)}
@@ -49,8 +50,9 @@ func TestRevoked(t *testing.T) {
 	}
 	defer stream.body.Close()
 	others := map[string]*websocket.Conn{
-		"ann, by another token, at a": r.a.websocketAs(t, other), "ann, by another token, at b": r.b.websocketAs(t, other),
-		"bob at b": r.b.websocketAs(t, bob),
+		"ann, by another token, at a": r.a.websocketAs(t, other),
+		"ann, by another token, at b": r.b.websocketAs(t, other),
+		"bob at b":                    r.b.websocketAs(t, bob),
 	}
 	r.publish(t, r.a, "before")
 	for _, all := range []map[string]*websocket.Conn{hers, others} {
@@ -107,17 +109,20 @@ func (r *replicas) refuses(t *testing.T, token string) {
 		for _, door := range []entrance{
 			{name: "websocket", enter: enterWebsocket(byHeader)}, {name: "events", enter: enterEvents(byQuery)},
 		} {
-			if got := door.enter(t, b, visitor{token: token}); got.status != "401" || !strings.Contains(got.text, "revoked") {
+			got := door.enter(t, b, visitor{token: token})
+			if got.status != "401" || !strings.Contains(got.text, "revoked") {
 				t.Errorf("%s at %s: %+v", door.name, name, got)
 			}
 		}
 	}
 }
 
-// TestRevokedPublisher: a stream ends with its token, also at the other bridge, and nothing that it sends then is taken.
+// TestRevokedPublisher: a stream ends with its token, also at the other bridge, and nothing that it sends then is
+// taken.
 func TestRevokedPublisher(t *testing.T) {
 	r := startReplicas(t)
-	revoked, other := r.p.token(t, "backend", "backend-1", auth.ScopePublish), r.p.token(t, "backend", "backend-2", auth.ScopePublish)
+	revoked := r.p.token(t, "backend", "backend-1", auth.ScopePublish)
+	other := r.p.token(t, "backend", "backend-2", auth.ScopePublish)
 	reader := r.a.websocketAs(t, r.p.token(t, "ann", "ann-1", auth.ScopeSubscribe))
 	var streams []publisher
 	for _, b := range r.both() {
@@ -167,22 +172,33 @@ func TestDisconnected(t *testing.T) {
 		if c.GetSubject() == "bob" {
 			single = c.GetId()
 		}
-		if c.GetExpiresAt() == nil || c.GetAddress() != "127.0.0.1" || c.GetEntrance() != adminv1.Entrance_ENTRANCE_WEBSOCKET {
+		if c.GetExpiresAt() == nil || c.GetAddress() != "127.0.0.1" ||
+			c.GetEntrance() != adminv1.Entrance_ENTRANCE_WEBSOCKET {
 			t.Errorf("listed is %v", c)
 		}
 	}
 	if len(bridges) != 2 || subjects["ann ann-1"] != 3 || subjects["bob bob-1"] != 1 || session == "" || single == "" {
 		t.Fatalf("listed are %v at %v", subjects, bridges)
 	}
+	type conns []*websocket.Conn
 	for _, step := range []struct {
-		who      string
-		selector *adminv1.Selector
-		ended    []*websocket.Conn
-		left     []*websocket.Conn
+		who         string
+		selector    *adminv1.Selector
+		ended, left conns
 	}{
-		{"one session", &adminv1.Selector{By: &adminv1.Selector_Session{Session: session}}, []*websocket.Conn{page}, []*websocket.Conn{atA, atB, third}},
-		{"one connection", &adminv1.Selector{By: &adminv1.Selector_Connection{Connection: single}}, []*websocket.Conn{third}, []*websocket.Conn{atA, atB}},
-		{"a subject", &adminv1.Selector{By: &adminv1.Selector_Subject{Subject: "ann"}}, []*websocket.Conn{atA, atB}, nil},
+		{
+			"one session",
+			adminv1.Selector{By: &adminv1.Selector_Session{Session: session}},
+			conns{page},
+			conns{atA, atB, third},
+		},
+		{
+			"one connection",
+			adminv1.Selector{By: &adminv1.Selector_Connection{Connection: single}},
+			conns{third},
+			conns{atA, atB},
+		},
+		{"a subject", &adminv1.Selector{By: &adminv1.Selector_Subject{Subject: "ann"}}, conns{atA, atB}, nil},
 	} {
 		if n := r.a.disconnect(t, r.operator, step.selector); n != len(step.ended) {
 			t.Errorf("%s: %d connections were ended, want %d", step.who, n, len(step.ended))

@@ -196,7 +196,8 @@ func TestRotation(t *testing.T) {
 		Logger:  log.logger(),
 	})
 	r.operator = p.ec.sign(t, claims("operator", "operator-1", string(auth.ScopeAdmin)))
-	r.subject, r.backend = p.token(t, "ann", "ann-1", auth.ScopeSubscribe), p.token(t, "backend", "backend-1", auth.ScopePublish)
+	r.subject = p.token(t, "ann", "ann-1", auth.ScopeSubscribe)
+	r.backend = p.token(t, "backend", "backend-1", auth.ScopePublish)
 	c.join(t, r.running, r.trusts, r.subject)
 	end := r.publishing()
 
@@ -251,8 +252,12 @@ func (r *rotation) certificates() {
 	old, next := r.trusts, testcert.NewCA(r, "the server's next")
 	next.ServerFiles(r, r.dir)
 	r.trusts = next.Pool()
-	await(r, "handshakes of subscribers see the new certificate", func() bool { return r.subscribes(r.trusts, r.subject) == "in" })
-	await(r, "handshakes of publishers see the new certificate", func() bool { return r.publishes(r.client, r.backend) == "OK" })
+	await(r, "subscribers' handshakes see the new certificate", func() bool {
+		return r.subscribes(r.trusts, r.subject) == "in"
+	})
+	await(r, "publishers' handshakes see the new certificate", func() bool {
+		return r.publishes(r.client, r.backend) == "OK"
+	})
 	if told := r.subscribes(old, r.subject); !strings.Contains(told, "unknown authority") {
 		r.Errorf("the old certificate is still shown: %s", told)
 	}

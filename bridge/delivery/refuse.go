@@ -28,7 +28,7 @@ func (e *Engine) refuseForNow(w http.ResponseWriter, err error) {
 	e.refuseHandshake(w, result, http.StatusServiceUnavailable, err.Error())
 }
 
-// refuseStranger refuses a page of somebody else's. A browser does not show its page the sentence, so the log has it, too.
+// refuseStranger refuses a page of another site's. Its browser does not show it the sentence, so the log has it, too.
 func (e *Engine) refuseStranger(w http.ResponseWriter, r *http.Request, peer netip.Addr, sentence string) {
 	e.strangers.Log(r.Context(), slog.String("peer", peer.Unmap().String()), slog.String("why", sentence))
 	e.refuseHandshake(w, handshakeForbidden, http.StatusForbidden, sentence)
