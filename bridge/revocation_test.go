@@ -188,13 +188,13 @@ func TestDisconnected(t *testing.T) {
 	}{
 		{
 			"one session",
-			adminv1.Selector{By: &adminv1.Selector_Session{Session: session}},
+			&adminv1.Selector{By: &adminv1.Selector_Session{Session: session}},
 			conns{page},
 			conns{atA, atB, third},
 		},
 		{
 			"one connection",
-			adminv1.Selector{By: &adminv1.Selector_Connection{Connection: single}},
+			&adminv1.Selector{By: &adminv1.Selector_Connection{Connection: single}},
 			conns{third},
 			conns{atA, atB},
 		},
