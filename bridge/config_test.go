@@ -172,6 +172,7 @@ func TestRefusedSettings(t *testing.T) {
 			if err == nil {
 				t.Fatal("it was accepted")
 			}
+			t.Log(err)
 			for _, sentence := range tc.sentences {
 				if !strings.Contains(err.Error(), sentence) {
 					t.Errorf("%q does not say %q", err, sentence)
