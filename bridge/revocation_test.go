@@ -124,17 +124,25 @@ func TestRevokedPublisher(t *testing.T) {
 	revoked := r.p.token(t, "backend", "backend-1", auth.ScopePublish)
 	other := r.p.token(t, "backend", "backend-2", auth.ScopePublish)
 	reader := r.a.websocketAs(t, r.p.token(t, "ann", "ann-1", auth.ScopeSubscribe))
-	var streams []publisher
+	var streams, silent []publisher
 	for _, b := range r.both() {
 		p := b.publisher(t, bearing(revoked))
 		p.accepted(t, &notificationsv1.PublishRequest{Notification: legacy("before")})
 		streams = append(streams, p)
+		p = b.publisher(t, bearing(revoked))
+		p.accepted(t, &notificationsv1.PublishRequest{Notification: legacy("before")})
+		silent = append(silent, p)
 	}
 	bystander := r.b.publisher(t, bearing(other))
 	bystander.accepted(t, &notificationsv1.PublishRequest{Notification: legacy("before")})
-	gets(t, "ann", reader, "before", "before", "before")
+	gets(t, "ann", reader, "before", "before", "before", "before", "before")
 
 	r.a.revoke(t, r.operator, "backend-1")
+	for _, p := range silent {
+		if answer, err := p.Recv(); status.Code(err) != codes.Unauthenticated {
+			t.Errorf("a stream that says nothing went on with %v, %v", answer, err)
+		}
+	}
 	for _, p := range streams {
 		// Whether the stream's end has come already makes no difference.
 		if err := p.Send(&notificationsv1.PublishRequest{Notification: legacy("after")}); err != nil && err != io.EOF {
