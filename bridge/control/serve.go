@@ -51,14 +51,14 @@ func (s *Server) options() []grpc.ServerOption {
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 30 * time.Second, Timeout: 20 * time.Second}),
 		grpc.ChainUnaryInterceptor(
 			s.metrics.count,
-			logging.UnaryServerInterceptor(log, logFinished),
 			recovery.UnaryServerInterceptor(recovered),
 			selector.UnaryServerInterceptor(grpcauth.UnaryServerInterceptor(s.authenticate), guarded),
+			logging.UnaryServerInterceptor(log, logFinished), // of those that are let in: others are noticed, once a second
 		),
 		grpc.ChainStreamInterceptor(
-			logging.StreamServerInterceptor(log, logFinished),
 			recovery.StreamServerInterceptor(recovered),
 			selector.StreamServerInterceptor(grpcauth.StreamServerInterceptor(s.authenticate), guarded),
+			logging.StreamServerInterceptor(log, logFinished), // of those that are let in: others are noticed, once a second
 		),
 	}
 	if s.config.TLS != nil {
