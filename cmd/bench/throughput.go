@@ -23,6 +23,9 @@ import (
 // window is how many messages of a stream may be on their way.
 const window = 256
 
+// longest is how many times the time of a run may pass until anything is acknowledged.
+const longest = 20
+
 // throughput is a run in which streams publish as fast as they can, and nobody subscribes.
 type throughput struct {
 	server  string
@@ -105,12 +108,17 @@ func rate(ctx context.Context, d time.Duration, failed <-chan error, take func()
 	if err != nil {
 		return nil, err
 	}
-	if err := pause(d); err != nil {
-		return nil, err
-	}
-	after, err := take()
-	if err != nil {
-		return nil, err
+	after := before
+	for range longest { // a cluster may be choosing its leader
+		if err := pause(d); err != nil {
+			return nil, err
+		}
+		if after, err = take(); err != nil {
+			return nil, err
+		}
+		if after.acknowledged > before.acknowledged {
+			break
+		}
 	}
 	messages, took := float64(after.acknowledged-before.acknowledged), after.at.Sub(before.at)
 	if messages <= 0 {
