@@ -14,9 +14,9 @@ import (
 	notificationsv1 "github.com/rotki/notification-bridge/gen/go/rotki/notifications/v1"
 )
 
-// TestWhatACallerMayPublish: the limits of a credential are a rejection by name, and what is in order is stored with its
-// recipients sorted.
-func TestWhatACallerMayPublish(t *testing.T) {
+// newPipeline returns one with the built-in contract, and the journal that it leads to.
+func newPipeline(t *testing.T) (*pipeline, *journal.Memory) {
+	t.Helper()
 	builtin, err := contract.Builtin()
 	if err != nil {
 		t.Fatal(err)
@@ -24,11 +24,15 @@ func TestWhatACallerMayPublish(t *testing.T) {
 	var inUse atomic.Pointer[inForce]
 	inUse.Store(&inForce{Contract: builtin})
 	log := journal.NewMemory(journal.MemoryConfig{})
-	defer log.Close()
-	p := &pipeline{
-		contract: &inUse, journal: log, maxData: 1 << 20,
-		audience: delivery.New(delivery.Config{Log: log, Types: builtin.Types}),
-	}
+	t.Cleanup(log.Close)
+	audience := delivery.New(delivery.Config{Log: log, Types: builtin.Types})
+	return &pipeline{contract: &inUse, journal: log, maxData: 1 << 20, audience: audience}, log
+}
+
+// TestWhatACallerMayPublish: the limits of a credential are a rejection by name, and what is in order is stored with its
+// recipients sorted.
+func TestWhatACallerMayPublish(t *testing.T) {
+	p, log := newPipeline(t)
 	warning := &notificationsv1.Notification{Payload: &notificationsv1.Notification_Legacy{Legacy: &notificationsv1.Legacy{
 		Verbosity: notificationsv1.Verbosity_VERBOSITY_WARNING,
 	}}}
@@ -74,15 +78,7 @@ func TestWhatACallerMayPublish(t *testing.T) {
 
 // TestIDsAreThePublishersOwn: nobody can use up the id of another publisher's request; a publisher's own is a duplicate.
 func TestIDsAreThePublishersOwn(t *testing.T) {
-	builtin, err := contract.Builtin()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var inUse atomic.Pointer[inForce]
-	inUse.Store(&inForce{Contract: builtin})
-	log := journal.NewMemory(journal.MemoryConfig{})
-	defer log.Close()
-	p := &pipeline{contract: &inUse, journal: log, maxData: 1 << 20, audience: delivery.New(delivery.Config{Log: log})}
+	p, _ := newPipeline(t)
 	request := &notificationsv1.PublishRequest{Id: "1", Notification: &notificationsv1.Notification{
 		Payload: &notificationsv1.Notification_Legacy{Legacy: &notificationsv1.Legacy{Verbosity: notificationsv1.Verbosity_VERBOSITY_WARNING}},
 	}}
