@@ -81,7 +81,7 @@ func (e *Engine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if err := e.join(s, from); err != nil {
-		e.refuseForNow(w, err)
+		e.refuseForNow(w, r, err)
 		return
 	}
 	if s.form&identified != 0 {
@@ -109,12 +109,12 @@ func (e *Engine) enter(w http.ResponseWriter, r *http.Request) (caller auth.Call
 		return caller, peer, false
 	}
 	if err := e.limits.enter(peer.Addr(), e.Connections()); err != nil {
-		e.refuseForNow(w, err)
+		e.refuseForNow(w, r, err)
 		return caller, peer, false
 	}
 	caller, err := e.config.Authenticate(r)
 	if err != nil {
-		e.refuseCredential(w, err)
+		e.refuseCredential(w, r, err)
 		return caller, peer, false
 	}
 	return caller, peer, true

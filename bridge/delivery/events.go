@@ -38,10 +38,8 @@ func (e *Engine) serveEvents(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.form = s.form&stringData | eventLines
-	if err := e.join(s, from); err == errGoingAway {
-		e.hangUp(handshakeDraining)
-	} else if err != nil {
-		e.refuseForNow(w, err)
+	if err := e.join(s, from); err != nil {
+		e.refuseForNow(w, r, err)
 		return
 	}
 	e.conclude(s, e.stream(s, w, r))
@@ -63,7 +61,11 @@ func (e *Engine) preflight(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// hangUp ends a request without an answer, and does not return: after any answer but 200 an EventSource never comes back.
+// comesBack reports whether a request is of an EventSource that has lost its connection, which comes back for as long as it
+// gets no answer, and never after any but 200.
+func comesBack(r *http.Request) bool { return r.Header.Get("Last-Event-ID") != "" }
+
+// hangUp ends a request without an answer, and does not return.
 func (e *Engine) hangUp(result handshakeResult) {
 	e.metrics.handshakes[result].Inc()
 	panic(http.ErrAbortHandler)

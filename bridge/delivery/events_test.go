@@ -207,3 +207,25 @@ func TestEventsPreflight(t *testing.T) {
 		}
 	}
 }
+
+// TestEventsTurnedAway: who comes for the first time to a full bridge is told so; a browser that comes back is not, or it
+// would never try again.
+func TestEventsTurnedAway(t *testing.T) {
+	s := serve(t, delivery.Config{Limits: delivery.Limits{Connections: 1}}, journal.MemoryConfig{})
+	s.events(t, "", "").next(t)
+	if status := s.events(t, "", "").StatusCode; status != http.StatusServiceUnavailable {
+		t.Errorf("got %d", status)
+	}
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+s.addr+"/events", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Last-Event-ID", fmt.Sprintf("%016x-1", s.journal.Epoch()))
+	if response, err := http.DefaultClient.Do(request); err == nil {
+		_ = response.Body.Close()
+		t.Errorf("who comes back got %d", response.StatusCode)
+	}
+	if got := s.metric(t, "bridge_handshakes_total", "limited"); got != 2 {
+		t.Errorf("%v were turned away", got)
+	}
+}

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/gorilla/websocket"
+
 	"github.com/rotki/notification-bridge/bridge/auth"
 )
 
@@ -19,10 +21,14 @@ func (e *Engine) refuseUnavailable(w http.ResponseWriter, err error) {
 }
 
 // refuseForNow refuses a client that may come back: the error is errGoingAway, errHeld or a *limitError.
-func (e *Engine) refuseForNow(w http.ResponseWriter, err error) {
+func (e *Engine) refuseForNow(w http.ResponseWriter, r *http.Request, err error) {
 	result, wait := handshakeDraining, 2*time.Second
-	if limited := (*limitError)(nil); errors.As(err, &limited) {
+	limited := (*limitError)(nil)
+	if errors.As(err, &limited) {
 		result, wait = handshakeLimited, limited.retryAfter
+	}
+	if comesBack(r) || limited == nil && !websocket.IsWebSocketUpgrade(r) {
+		e.hangUp(result)
 	}
 	w.Header().Set("Retry-After", strconv.Itoa(max(1, int(math.Ceil(wait.Seconds())))))
 	e.refuseHandshake(w, result, http.StatusServiceUnavailable, err.Error())
@@ -35,7 +41,7 @@ func (e *Engine) refuseStranger(w http.ResponseWriter, r *http.Request, peer net
 }
 
 // refuseCredential refuses a client for what it says of who it is.
-func (e *Engine) refuseCredential(w http.ResponseWriter, err error) {
+func (e *Engine) refuseCredential(w http.ResponseWriter, r *http.Request, err error) {
 	status, told := http.StatusInternalServerError, "internal error; the bridge's log says more"
 	if refusal := (*auth.Refusal)(nil); errors.As(err, &refusal) {
 		status, told = refusal.HTTPStatus(), refusal.Told()
@@ -44,6 +50,9 @@ func (e *Engine) refuseCredential(w http.ResponseWriter, err error) {
 	case http.StatusUnauthorized:
 		w.Header().Set("WWW-Authenticate", `Bearer realm="rotki notifications"`) // RFC 6750 §3
 	case http.StatusServiceUnavailable:
+		if comesBack(r) {
+			e.hangUp(handshakeRefused)
+		}
 		w.Header().Set("Retry-After", "2")
 	}
 	e.refuseHandshake(w, handshakeRefused, status, told)
