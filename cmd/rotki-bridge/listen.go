@@ -5,7 +5,9 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net/http"
 
 	"github.com/rotki/notification-bridge/client"
 )
@@ -54,6 +56,9 @@ func (c *listenCommand) Run(ctx context.Context, streams stdio) error {
 		case err != nil && ctx.Err() != nil:
 			return fmt.Errorf("interrupted after %d of %d envelopes", printed, c.Count)
 		case err != nil:
+			if refused := (*client.HandshakeError)(nil); errors.As(err, &refused) && refused.Status == http.StatusUnauthorized {
+				return fmt.Errorf("%w; --token-file names the file that holds one", err)
+			}
 			return err
 		}
 		var out bytes.Buffer

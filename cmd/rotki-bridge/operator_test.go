@@ -73,7 +73,7 @@ func TestOperator(t *testing.T) {
 	listening.exit(t, 1)
 	again := begin(t, nil, "listen", "--url", b.url(), "--token-file", ann)
 	again.exit(t, 1)
-	again.err.await(t, "the token was revoked", 1)
+	again.err.await(t, "the token was revoked; get a new one; --token-file names", 1)
 }
 
 // TestOperatorRefused: what is wrong with a command is said in a sentence.
