@@ -16,7 +16,7 @@ import (
 type AccessConfig struct {
 	// SecretFile, KeyFiles and JWKSURL are where the keys come from by which tokens are checked: a shared secret (HS256),
 	// PEM files with public keys (RS256, ES256, EdDSA), and a JWK Set that is fetched again and again. With any of them,
-	// subscribers, publishers and operators need a token.
+	// subscribers need a token (unless a SubjectHeader says who they are), and publishers; operators do beyond loopback.
 	SecretFile string
 	KeyFiles   []string
 	JWKSURL    string
@@ -33,7 +33,8 @@ type AccessConfig struct {
 	SubjectHeader string
 	// TrustedProxies are addresses, or subnets, from which the bridge believes SubjectHeader and X-Forwarded-For.
 	TrustedProxies []string
-	// Anonymous are the scopes for which nobody needs a credential, wherever they come from: publish, subscribe.
+	// Anonymous are the scopes for which nobody needs a credential, wherever they come from: publish, subscribe, and
+	// upstream, for which the bridge never asks for one.
 	Anonymous []auth.Scope
 	// ClientNames are the identities of client certificates that may publish: DNS names, IP addresses, URIs or e-mail
 	// addresses; with GRPCTLS.ClientCA, all that it vouches for by default.
@@ -55,13 +56,16 @@ func (c AccessConfig) tokens() bool {
 	return c.SecretFile != "" || len(c.KeyFiles) > 0 || c.JWKSURL != ""
 }
 
+// scopeUpstream stands for what is passed on to Upstream, in AccessConfig.Anonymous.
+const scopeUpstream auth.Scope = "upstream"
+
 const tokenFlags = "--jwt-secret-file, --jwt-key-files or --jwt-jwks-url"
 
 // check refuses what contradicts itself, in terms of the flags.
 func (c AccessConfig) check(grpc TLSFiles) error {
 	for _, scope := range c.Anonymous {
-		if scope != auth.ScopePublish && scope != auth.ScopeSubscribe {
-			return fmt.Errorf("--insecure-allow-anonymous: %q is not known; it can be publish, subscribe or both", scope)
+		if scope != auth.ScopePublish && scope != auth.ScopeSubscribe && scope != scopeUpstream {
+			return fmt.Errorf("--insecure-allow-anonymous: %q is not known; it can be publish, subscribe, upstream, or several", scope)
 		}
 	}
 	for _, setting := range []struct {
@@ -112,6 +116,11 @@ func (c Config) exposures() map[string]exposure {
 		cure: tokenFlags + " (operators then need a token with the scope admin)",
 	}
 	return map[string]exposure{
+		"upstream": {
+			safe: c.Upstream == "" || c.Access.anonymous(scopeUpstream),
+			risk: "reach what --upstream passes on, for which the bridge asks nobody who they are",
+			cure: "nothing else if that server asks by itself but --insecure-allow-anonymous=upstream",
+		},
 		"http-addr": {
 			safe: c.Access.tokens() || c.Access.SubjectHeader != "" || anonymous(auth.ScopeSubscribe),
 			risk: "read all notifications",
@@ -126,7 +135,7 @@ func (c Config) exposures() map[string]exposure {
 		"admin-grpc-addr": admin,
 		"nats-listen": {
 			safe: anonymous(auth.ScopeSubscribe) && anonymous(auth.ScopePublish),
-			risk: "read and publish notifications, for the NATS server in the bridge asks nobody",
+			risk: "read and publish notifications, end connections and revoke tokens, for the NATS server in the bridge asks nobody",
 			cure: "--nats-url to a NATS server of its own, which does, or, if anyone may, --insecure-allow-anonymous=publish,subscribe",
 		},
 	}
@@ -138,9 +147,17 @@ func (c Config) resolve(flag, addr string) (*net.TCPAddr, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--%s: %q is not host:port: %w", flag, addr, err)
 	}
-	if e := c.exposures()[flag]; !resolved.IP.IsLoopback() && !e.safe {
+	if resolved.IP.IsLoopback() {
+		return resolved, nil
+	}
+	exposures := c.exposures()
+	refused := exposures[flag]
+	if flag == "http-addr" && refused.safe {
+		refused = exposures["upstream"]
+	}
+	if !refused.safe {
 		return nil, fmt.Errorf("--%s %s can be reached from other machines, and anyone there could %s: set %s; or listen on 127.0.0.1",
-			flag, addr, e.risk, e.cure)
+			flag, addr, refused.risk, refused.cure)
 	}
 	return resolved, nil
 }
@@ -151,7 +168,8 @@ func isLoopback(l net.Addr) bool {
 	return err == nil && addr.Addr().Unmap().IsLoopback()
 }
 
-// openToAnyone reports whether a subscriber who says nothing of who it is is let in.
-func (c AccessConfig) openToAnyone() bool {
-	return !c.tokens() && c.SubjectHeader == "" || slices.Contains(c.Anonymous, auth.ScopeSubscribe)
+// openToPages reports whether a page needs no token to subscribe: nobody does, or a proxy's header says who it is, which a
+// page can send as well if its browser runs where the proxy does.
+func (c AccessConfig) openToPages() bool {
+	return !c.tokens() || c.SubjectHeader != "" || slices.Contains(c.Anonymous, auth.ScopeSubscribe)
 }

@@ -57,7 +57,8 @@ type Config struct {
 	PublishRate int
 	// MaxStreams is how many streams a publisher may have open; 100 by default.
 	MaxStreams int
-	// MaxPublishers is how many connections publishers may have in all; 10,000 by default.
+	// MaxPublishers is how many connections publishers may have in all; 10,000 by default, or a sixteenth of the files that
+	// the process may have open if that is less.
 	MaxPublishers int
 	// AllowedOrigins are web origins whose pages may connect beside those of the same host and of loopback.
 	// https://*.example.org stands for all subdomains.

@@ -77,6 +77,9 @@ func TestRefusedSettings(t *testing.T) {
 			c.AdminAddr, c.Access.SecretFile = "192.0.2.1:0", secret
 		}, []string{"--admin-addr: ", "192.0.2.1:0", "cannot assign"}},
 
+		"upstream on all addresses": {func(c *bridge.Config) {
+			c.HTTPAddr, c.Upstream, c.Access.SecretFile = "0.0.0.0:0", "http://127.0.0.1:4242", secret
+		}, []string{"--http-addr 0.0.0.0:0" + exposed, "reach what --upstream passes on", "--insecure-allow-anonymous=upstream"}},
 		"anonymous operators":  {func(c *bridge.Config) { c.Access.Anonymous = []auth.Scope{auth.ScopeAdmin} }, []string{`--insecure-allow-anonymous: "admin" is not known`}},
 		"admin token, no keys": {func(c *bridge.Config) { c.Access.AdminToken = true }, []string{"--admin-token means nothing without --jwt-secret-file"}},
 		"issuer, no keys":      {func(c *bridge.Config) { c.Access.Issuer = "x" }, []string{"--jwt-issuer means nothing without --jwt-secret-file"}},

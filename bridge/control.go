@@ -14,6 +14,9 @@ import (
 // controlTimeout is how long a start waits to know what was revoked before, and to be on the bus.
 const controlTimeout = 5 * time.Second
 
+// controlPause is how long a bus that cannot be had is left alone.
+const controlPause = time.Second
+
 // revokedBeyond is how much longer a token stays revoked than any bridge would accept it, if clocks are that wrong.
 const revokedBeyond = 5 * time.Minute
 
@@ -47,7 +50,10 @@ func (b *Bridge) serveControl(registry *prometheus.Registry) {
 		Registerer:  registry,
 	}
 	if b.callers.tokens != nil { // else there is nothing to be revoked
-		config.Hold = b.delivery.Hold
+		config.Hold = func(hold bool) {
+			b.delivery.Hold(hold)
+			b.ingest.Hold(hold)
+		}
 	}
 	if operators := b.callers.operatorsAt(b.adminGRPCListener.Addr()); operators != nil {
 		config.Authenticate = b.callers.refusals.calls(byAdmin, operators)
@@ -61,8 +67,16 @@ func (b *Bridge) runControl() (end func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() {
-		if err := b.control.Run(ctx); err != nil {
-			b.config.Logger.Error("other bridges cannot reach this one", "err", err)
+		for ctx.Err() == nil {
+			err := b.control.Run(ctx)
+			if err == nil {
+				return
+			}
+			b.config.Logger.Error("other bridges cannot reach this one, retrying", "err", err)
+			select {
+			case <-time.After(controlPause):
+			case <-ctx.Done():
+			}
 		}
 	})
 	// Whoever comes in before is known to have been shut out would be let in.

@@ -2,9 +2,11 @@ package bridge
 
 import (
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httputil"
+	"net/netip"
 	"net/url"
 	"strings"
 	"sync/atomic"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
+	"github.com/rotki/notification-bridge/bridge/auth"
 	"github.com/rotki/notification-bridge/bridge/delivery"
 )
 
@@ -21,6 +24,8 @@ const eventsPath = "/events"
 const (
 	// headerTimeout is how long a client may take to send the head of a request.
 	headerTimeout = 10 * time.Second
+	// bodyTimeout is for how long nothing may come of a request that is passed on.
+	bodyTimeout = time.Minute
 	// answerTimeout is how long a client may take to take an answer in; websockets and events have a timeout of their own.
 	answerTimeout = 30 * time.Second
 	// idleTimeout is how long a connection is kept for a further request.
@@ -46,6 +51,7 @@ type routes struct {
 	events   http.Handler
 	contract *atomic.Pointer[inForce]
 	upstream http.Handler // nil for none
+	local    bool         // only this machine can reach the bridge
 }
 
 // ServeHTTP implements http.Handler.
@@ -71,19 +77,40 @@ func (h routes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "there is nothing here; notifications are at /ws/ and /events", http.StatusNotFound)
 		return
 	}
-	if !h.endpoint.AllowsHost(r) { // upstream is told another, and could not know
+	r.Body = &patientBody{ReadCloser: r.Body, answers: http.NewResponseController(w)}
+	if h.local && !h.endpoint.OwnHost(r) { // upstream is told another, and could not know
 		h.endpoint.RefuseHost(w, r)
 		return
 	}
 	h.upstream.ServeHTTP(w, r)
 }
 
-func newUpstream(target *url.URL, transport http.RoundTripper, logger *slog.Logger) http.Handler {
+// patientBody is a request's body that is passed on. It may take as long as it likes, as long as something comes.
+type patientBody struct {
+	io.ReadCloser
+	answers *http.ResponseController
+}
+
+// Read implements io.Reader.
+func (b *patientBody) Read(p []byte) (int, error) {
+	_ = b.answers.SetReadDeadline(time.Now().Add(bodyTimeout)) // it fails where there is no connection, as in HTTP/2
+	return b.ReadCloser.Read(p)
+}
+
+// newUpstream passes requests on. What a proxy says of whom they are, and for whom, is passed on of a trusted one only.
+func newUpstream(
+	target *url.URL, transport http.RoundTripper, proxies auth.Proxies, subjectHeader string, logger *slog.Logger,
+) http.Handler {
 	return &httputil.ReverseProxy{
 		Transport: transport,
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(target)
-			r.Out.Header["X-Forwarded-For"] = r.In.Header["X-Forwarded-For"]
+			peer, _ := netip.ParseAddrPort(r.In.RemoteAddr)
+			if proxies.Trusts(peer.Addr()) {
+				r.Out.Header["X-Forwarded-For"] = r.In.Header["X-Forwarded-For"]
+			} else if subjectHeader != "" {
+				r.Out.Header.Del(subjectHeader)
+			}
 			r.SetXForwarded()
 		},
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -81,7 +82,7 @@ func (b *Bridge) openDelivery(registry *prometheus.Registry) {
 		Types:            b.types,
 		StringData:       b.config.StringData,
 		AllowedOrigins:   b.config.AllowedOrigins,
-		LocalHosts:       isLoopback(b.httpListener.Addr()) && b.config.Access.openToAnyone(),
+		LocalHosts:       isLoopback(b.httpListener.Addr()) && b.config.Access.openToPages(),
 		Authenticate:     b.callers.refusals.subscribers(b.callers.subscribers, b.callers.proxies),
 		Subprotocol:      b.callers.subscribers.Subprotocol,
 		Revoked:          b.revocations.Revoked,
@@ -110,7 +111,7 @@ func (b *Bridge) openIngest(registry *prometheus.Registry) {
 		Revoked:         b.revocations.Revoked,
 		PublishRate:     float64(b.config.PublishRate),
 		MaxStreams:      b.config.MaxStreams,
-		MaxConnections:  b.config.MaxPublishers,
+		MaxConnections:  cmp.Or(b.config.MaxPublishers, publishersFor(openFiles())),
 		MaxMessageBytes: b.config.MaxMessageBytes,
 		Logger:          b.config.Logger,
 		Registerer:      registry,
@@ -123,18 +124,22 @@ func (b *Bridge) openIngest(registry *prometheus.Registry) {
 
 // serveHTTP makes the servers of subscribers and of operators.
 func (b *Bridge) serveHTTP(upstream *url.URL, registry *prometheus.Registry) {
-	handler := routes{endpoint: b.delivery, events: b.delivery.Events(), contract: &b.contract}
+	handler := routes{
+		endpoint: b.delivery, events: b.delivery.Events(), contract: &b.contract, local: isLoopback(b.httpListener.Addr()),
+	}
 	if upstream != nil {
-		handler.upstream = newUpstream(upstream, b.upstream, b.config.Logger)
+		handler.upstream = newUpstream(
+			upstream, b.upstream, b.callers.proxies, b.config.Access.SubjectHeader, b.config.Logger)
 	}
 	b.http = newHTTPServer(handler, b.config.Logger)
-	b.http.ConnState = limit.NewPending(limit.PendingConfig{
+	pending := limit.NewPending(limit.PendingConfig{
 		Max:        pendingFor(openFiles()),
 		PerAddress: b.config.Limits.PerAddress,
 		Trusted:    b.callers.proxies,
 		Logger:     b.config.Logger,
 		Registerer: registry,
-	}).ConnState
+	})
+	b.http.ConnState = pending.ConnState
 	if upstream == nil {
 		b.http.ReadTimeout = headerTimeout // no request of the bridge's own has more than a head
 		b.http.WriteTimeout = answerTimeout
@@ -146,11 +151,15 @@ func (b *Bridge) serveHTTP(upstream *url.URL, registry *prometheus.Registry) {
 		Ready:    b.ready,
 		Allow:    b.callers.refusals.operators(operators),
 	}), b.config.Logger)
+	b.admin.ConnState = pending.ConnState
 }
 
 // subscribersFor returns for how many subscribers a process has room that may have so many files open, 0 for any number:
 // the rest is for those that are still connecting, for publishers, and for the journal.
 func subscribersFor(files int) int { return files / 8 * 5 }
+
+// publishersFor returns how many connections publishers may have, 0 for the usual number.
+func publishersFor(files int) int { return min(files/16, ingest.DefaultMaxConnections) }
 
 // pendingFor returns how many subscribers may be connecting at a time, 0 for any number.
 func pendingFor(files int) int { return files / 4 }

@@ -46,7 +46,9 @@ func newRefusals(logger *slog.Logger, registerer prometheus.Registerer) *refusal
 		for _, defect := range auth.Defects() {
 			r.counters[at][defect] = vector.WithLabelValues(string(at), string(defect))
 		}
-		r.notices[at] = limit.NewNotice(logger, slog.LevelWarn, "a credential was refused")
+		if at != byPublish { // package ingest has its own
+			r.notices[at] = limit.NewNotice(logger, slog.LevelWarn, "a credential was refused")
+		}
 	}
 	return r
 }

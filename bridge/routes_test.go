@@ -20,6 +20,7 @@ import (
 	reflectionv1 "google.golang.org/grpc/reflection/grpc_reflection_v1"
 
 	"github.com/rotki/notification-bridge/bridge"
+	"github.com/rotki/notification-bridge/bridge/testcert"
 	notificationsv1 "github.com/rotki/notification-bridge/gen/go/rotki/notifications/v1"
 )
 
@@ -88,7 +89,9 @@ func upstream(t *testing.T) *httptest.Server {
 }
 
 func TestUpstreamAnswersTheRest(t *testing.T) {
-	b := start(t, bridge.Config{Upstream: upstream(t).URL})
+	b := start(t, bridge.Config{
+		Upstream: upstream(t).URL, Access: bridge.AccessConfig{TrustedProxies: []string{"127.0.0.1"}},
+	})
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	for _, tc := range []struct{ method, target, body, want string }{
 		{"GET", "/", "", "GET / for 192.0.2.1, 127.0.0.1: why? "},
@@ -331,9 +334,41 @@ func TestProxiedWebsocketsEndToo(t *testing.T) {
 	}
 }
 
+// TestUpstreamBelievesNobody: what a proxy says is passed on of a trusted one only.
+func TestUpstreamBelievesNobody(t *testing.T) {
+	got := make(chan http.Header, 1)
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got <- r.Header }))
+	t.Cleanup(server.Close)
+	for name, tc := range map[string]struct{ proxies, subject, forwarded string }{
+		"trusted":  {"127.0.0.1", "ann", "192.0.2.7, 127.0.0.1"},
+		"stranger": {"192.0.2.1", "", "127.0.0.1"},
+	} {
+		b := start(t, bridge.Config{Upstream: server.URL, Access: bridge.AccessConfig{
+			SubjectHeader: "X-User", TrustedProxies: []string{tc.proxies},
+		}})
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+b.HTTPAddr()+"/api", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Close = true
+		request.Header = http.Header{"X-User": {"ann"}, "X-Forwarded-For": {"192.0.2.7"}}
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		header := <-got
+		if header.Get("X-User") != tc.subject || header.Get("X-Forwarded-For") != tc.forwarded {
+			t.Errorf("%s: upstream got %v", name, header)
+		}
+	}
+}
+
 // TestForeignHost: a page whose own name was made to lead to this machine gets nothing of the bridge, nor through it.
 func TestForeignHost(t *testing.T) {
 	b := start(t, bridge.Config{Upstream: upstream(t).URL, AllowedOrigins: []string{"https://rotki.example.org"}})
+	secret := testcert.Write(t, t.TempDir(), "secret", []byte("0123456789abcdef0123456789abcdef"))
+	keyed := start(t, bridge.Config{Upstream: upstream(t).URL, Access: bridge.AccessConfig{SecretFile: secret}})
 	for _, tc := range []struct {
 		addr, path, host string
 		status           int
@@ -342,6 +377,8 @@ func TestForeignHost(t *testing.T) {
 		{b.HTTPAddr(), "/ws/", "evil.example.org", http.StatusForbidden},
 		{b.HTTPAddr(), "/api/1/settings", "evil.example.org", http.StatusForbidden},
 		{b.HTTPAddr(), "/", "evil.example.org", http.StatusForbidden},
+		{keyed.HTTPAddr(), "/api/1/settings", "evil.example.org", http.StatusForbidden},
+		{keyed.HTTPAddr(), "/api/1/settings", "localhost", http.StatusTeapot},
 		{b.HTTPAddr(), "/api/1/settings", "rotki.example.org", http.StatusTeapot},
 		{b.HTTPAddr(), "/api/1/settings", "localhost:1", http.StatusTeapot},
 		{b.HTTPAddr(), "/contract/", "evil.example.org", http.StatusOK}, // which everybody may read

@@ -95,7 +95,8 @@ func (c SubscriberConfig) withDefaults() (SubscriberConfig, error) {
 	}
 	u, err := url.Parse(c.URL)
 	if err != nil || u.Scheme != "ws" && u.Scheme != "wss" || u.Host == "" {
-		return c, fmt.Errorf("%q is not a ws or wss URL; write it like %s", c.URL, DefaultURL)
+		shown, _, _ := strings.Cut(c.URL, "?") // there may be a token
+		return c, fmt.Errorf("%q is not a ws or wss URL; write it like %s", shown, DefaultURL)
 	}
 	if c.Token != nil && u.Scheme == "ws" && !isLoopback(u.Host) {
 		return c, fmt.Errorf("the token would go to %s unencrypted: use a wss URL", u.Host)

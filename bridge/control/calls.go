@@ -58,7 +58,7 @@ func (s *Server) RevokeToken(
 	if err := checkRevocation(r); err != nil {
 		return nil, err
 	}
-	if err := checkUnexpired(r); err != nil {
+	if err := s.checkUnexpired(r); err != nil {
 		return nil, err
 	}
 	unkept := s.keep(ctx, r)

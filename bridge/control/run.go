@@ -37,8 +37,13 @@ func (s *Server) Run(ctx context.Context) error {
 		<-ctx.Done()
 		return nil
 	}
+	s.lapsed(true) // until it is there, and knows what was revoked before
 	running.Go(func() { s.resync(ctx) })
-	return s.config.Bus.Serve(ctx, s.answer, s.lapsed)
+	err := s.config.Bus.Serve(ctx, s.answer, s.lapsed)
+	if err != nil {
+		s.lapsed(true)
+	}
+	return err
 }
 
 // Ready returns once the server runs and knows everything that is revoked, so that subscribers can be let in, or ctx is
@@ -66,7 +71,9 @@ func (s *Server) lapsed(lapsed bool) {
 	s.present.lapses++
 	s.metrics.lapsed.Set(1)
 	s.config.Hold(true)
-	s.config.Logger.Warn("other bridges may overlook this one, which holds what it delivers until they no longer do")
+	if s.present.lapses > 1 {
+		s.config.Logger.Warn("other bridges may overlook this one, which holds what it delivers until they no longer do")
+	}
 }
 
 // resync reads what was revoked while others may have overlooked this bridge, each time that they no longer do.
@@ -105,12 +112,10 @@ func (s *Server) release(lapses int) {
 	if p.lapses != lapses {
 		return
 	}
+	s.metrics.lapsed.Set(0)
+	s.config.Hold(false)
+	s.config.Logger.Info("other bridges know of this one")
 	p.once.Do(func() { close(p.ready) })
-	if lapses > 0 {
-		s.metrics.lapsed.Set(0)
-		s.config.Hold(false)
-		s.config.Logger.Info("other bridges no longer overlook this one")
-	}
 }
 
 // ending ends what revoked tokens have. How many connections that were is for the operator who revokes one, also those

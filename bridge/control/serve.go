@@ -30,6 +30,10 @@ const (
 	maxHeaders = 64 << 10
 	// maxStreams is how many calls one connection may have open.
 	maxStreams = 100
+	// maxIdle is how long a connection may have no call.
+	maxIdle = time.Minute
+	// flushGrace is how long calls that last, such as a health check's Watch, may hold Shutdown.
+	flushGrace = time.Second
 	// handshakeTimeout is how long a connection may take to begin to speak HTTP/2.
 	handshakeTimeout = 3 * time.Second
 )
@@ -40,15 +44,16 @@ func (s *Server) options() []grpc.ServerOption {
 	})
 	logFinished := logging.WithLogOnEvents(logging.FinishCall)
 	recovered := recovery.WithRecoveryHandlerContext(s.recovered)
+	// A probe is nobody. Watch lasts, and is for those who may be here.
 	guarded := selector.MatchFunc(func(_ context.Context, call interceptors.CallMeta) bool {
-		return call.Service != healthv1.Health_ServiceDesc.ServiceName
+		return call.FullMethod() != healthv1.Health_Check_FullMethodName
 	})
 	options := []grpc.ServerOption{
 		grpc.MaxRecvMsgSize(maxRequest),
 		grpc.MaxHeaderListSize(maxHeaders),
 		grpc.MaxConcurrentStreams(maxStreams),
 		grpc.ConnectionTimeout(handshakeTimeout),
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 30 * time.Second, Timeout: 20 * time.Second}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: maxIdle, Time: 30 * time.Second, Timeout: 20 * time.Second}),
 		grpc.ChainUnaryInterceptor(
 			s.metrics.count,
 			recovery.UnaryServerInterceptor(recovered),
@@ -98,9 +103,11 @@ func (s *Server) Serve(listener net.Listener) error {
 	return nil
 }
 
-// Shutdown takes no more calls and waits for those that are on their way. When ctx is done before that, it cuts what is
-// left, which takes as long as a handshake may at the most.
+// Shutdown takes no more calls and waits a second for those that are on their way, unless ctx is done before that. Then it
+// cuts what is left, which takes as long as a handshake may at the most.
 func (s *Server) Shutdown(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, flushGrace)
+	defer cancel()
 	s.health.Shutdown()
 	stop := context.AfterFunc(ctx, s.grpc.Stop)
 	defer stop()

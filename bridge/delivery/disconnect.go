@@ -15,6 +15,8 @@ type Disconnect struct {
 	StayAway bool
 	// Reset ends TCP with RST, so that the kernel keeps nothing for a peer that does not read.
 	Reset bool
+	// AtOnce says that the client may not even have the rest of a notification of which it has a part: TCP is reset then.
+	AtOnce bool
 }
 
 // Every way in which a connection ends.
@@ -28,7 +30,7 @@ var (
 	// Expired: the client's credential has expired.
 	Expired = Disconnect{Name: "expired", Code: websocket.ClosePolicyViolation, StayAway: true}
 	// Revoked: the client's credential was revoked.
-	Revoked = Disconnect{Name: "revoked", Code: websocket.ClosePolicyViolation, StayAway: true}
+	Revoked = Disconnect{Name: "revoked", Code: websocket.ClosePolicyViolation, StayAway: true, AtOnce: true}
 	// Dismissed: an operator has ended the connection.
 	Dismissed = Disconnect{Name: "dismissed", Code: websocket.ClosePolicyViolation, StayAway: true}
 	// TooTalkative: the client says more than it may.

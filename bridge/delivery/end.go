@@ -18,6 +18,12 @@ func (s *shard) end(sub *subscriber, reason *Disconnect) {
 		s.finish(sub, *reason)
 		return
 	}
+	if reason.AtOnce && sub.offset > 0 { // nothing can follow a part of a frame but its rest
+		cut := *reason
+		cut.Reset = true
+		s.finish(sub, cut)
+		return
+	}
 	s.farewell(sub, reason, closeFrame(reason.Code))
 }
 
@@ -57,10 +63,11 @@ func (s *shard) finish(sub *subscriber, reason Disconnect) {
 	if reason.Reset || sub.eof {
 		s.release(sub)
 	}
-	s.engine.leave(sub)
+	s.engine.audience.leave(sub.filter, sub.subject())
 	s.engine.metrics.disconnects[reason.Name].Inc()
 	level := slog.LevelInfo
-	if reason.Name == ClientClosed.Name || reason.Name == ConnectionLost.Name {
+	switch reason.Name {
+	case ClientClosed.Name, ConnectionLost.Name, ProtocolError.Name, TooTalkative.Name: // as often as a client likes
 		level = slog.LevelDebug
 	}
 	s.config.Logger.Log(context.Background(), level, "connection ended", "reason", reason.Name, "peer", sub.peer.Addr())
@@ -71,6 +78,7 @@ func (s *shard) release(sub *subscriber) {
 	sub.leave()
 	s.poller.remove(sub)
 	sub.socket.close()
+	s.engine.limits.release(sub) // not before: one that does not close its side has the socket still
 	s.engine.sockets.Done()
 }
 

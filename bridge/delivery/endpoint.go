@@ -3,6 +3,7 @@ package delivery
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -100,7 +101,7 @@ func (e *Engine) enter(w http.ResponseWriter, r *http.Request) (caller auth.Call
 		peer = netip.AddrPortFrom(client, 0)
 	}
 	switch {
-	case !e.AllowsHost(r):
+	case e.config.LocalHosts && !e.OwnHost(r):
 		e.refuseStranger(w, r, peer.Addr(), foreignHost(r))
 		return caller, peer, false
 	case !e.origins.allows(r):
@@ -108,7 +109,7 @@ func (e *Engine) enter(w http.ResponseWriter, r *http.Request) (caller auth.Call
 			fmt.Sprintf("pages of %.64q may not connect; the bridge's operator can let them with --allowed-origins", r.Header.Get("Origin")))
 		return caller, peer, false
 	}
-	if err := e.limits.enter(peer.Addr(), e.Connections()); err != nil {
+	if err := e.limits.enter(peer.Addr()); err != nil {
 		e.refuseForNow(w, r, err)
 		return caller, peer, false
 	}
@@ -120,16 +121,15 @@ func (e *Engine) enter(w http.ResponseWriter, r *http.Request) (caller auth.Call
 	return caller, peer, true
 }
 
-// AllowsHost reports whether a request is for a host that this machine may be called: see Config.LocalHosts.
-func (e *Engine) AllowsHost(r *http.Request) bool {
-	return !e.config.LocalHosts || e.origins.isLocalHost(r.Host)
-}
+// OwnHost reports whether a request is for a host that this machine may be called: a loopback name, an address, or the host
+// of an allowed origin.
+func (e *Engine) OwnHost(r *http.Request) bool { return e.origins.isLocalHost(r.Host) }
 
 func foreignHost(r *http.Request) string {
 	return fmt.Sprintf("%.64q is no name of this machine's own; where a proxy passes it on, the bridge's operator can let it with --allowed-origins", r.Host)
 }
 
-// RefuseHost answers a request for a host that AllowsHost does not.
+// RefuseHost answers a request that is for another host.
 func (e *Engine) RefuseHost(w http.ResponseWriter, r *http.Request) {
 	http.Error(w, foreignHost(r), http.StatusForbidden)
 }
@@ -161,7 +161,7 @@ func (e *Engine) begin(w http.ResponseWriter, r *http.Request, lastID string) (s
 	}
 	if err != nil {
 		if lastID != "" {
-			e.config.Logger.Warn("a client cannot resume now", "err", err)
+			e.unread.Log(r.Context(), slog.String("err", err.Error()))
 			e.hangUp(handshakeFailed)
 		}
 		e.refuseUnavailable(w, err)

@@ -163,6 +163,7 @@ type Engine struct {
 	metrics   *metrics
 	limits    *limits
 	strangers *limit.Notice
+	unread    *limit.Notice
 	audience  audience
 	framer    framer
 	recaller  *recaller
@@ -195,6 +196,7 @@ func New(config Config) *Engine {
 		deflater:  newUpgrader(true),
 		limits:    newLimits(config.Limits, config.Logger, config.Registerer),
 		strangers: limit.NewNotice(config.Logger, slog.LevelWarn, "a page of another site was turned away"),
+		unread:    limit.NewNotice(config.Logger, slog.LevelWarn, "a client cannot resume now"),
 		joining:   make(map[*subscriber]struct{}),
 		stopped:   make(chan struct{}),
 	}
@@ -285,7 +287,7 @@ func (e *Engine) admit(s *subscriber, from uint64) error {
 	case e.onHold:
 		return errHeld
 	}
-	if err := e.limits.take(s, e.audience.size()); err != nil {
+	if err := e.limits.take(s); err != nil {
 		return err
 	}
 	s.shard = e.shards[e.joined%uint64(len(e.shards))]
@@ -308,14 +310,9 @@ func (e *Engine) dismiss(s *subscriber) {
 	e.mu.Lock()
 	delete(e.joining, s)
 	e.mu.Unlock()
-	e.leave(s)
-	e.handshakes.Done()
-}
-
-// leave counts a subscriber out.
-func (e *Engine) leave(s *subscriber) {
-	e.limits.release(s)
 	e.audience.leave(s.filter, s.subject())
+	e.limits.release(s)
+	e.handshakes.Done()
 }
 
 // welcome hands a subscriber whose handshake was answered to its shard.

@@ -47,7 +47,7 @@ func (e *Engine) serveEvents(w http.ResponseWriter, r *http.Request) {
 
 // preflight tells a browser that a page of another origin may show a token and ask for what it has missed (Fetch §4.8).
 func (e *Engine) preflight(w http.ResponseWriter, r *http.Request) {
-	if !e.AllowsHost(r) || !e.origins.allows(r) {
+	if e.config.LocalHosts && !e.OwnHost(r) || !e.origins.allows(r) {
 		e.refuseHandshake(w, handshakeForbidden, http.StatusForbidden, "pages of this origin may not connect")
 		return
 	}

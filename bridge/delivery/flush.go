@@ -73,6 +73,10 @@ func (s *shard) flushRest(sub *subscriber) {
 }
 
 func (s *shard) flushBatch(sub *subscriber) {
+	if sub.expires != 0 && s.now() >= sub.expires {
+		s.end(sub, &Expired)
+		return
+	}
 	sub.behind = sub.behind && sub.next < s.oldest
 	confirm := s.mayAsk(sub, true)
 	b, err := s.batches.get(batchKey{

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -51,6 +52,7 @@ const fullTime = 5 * time.Second
 // limits count subscribers. They are safe for concurrent use.
 type limits struct {
 	Limits
+	total      atomic.Int64 // of subscribers, until their sockets are closed
 	subjects   limit.Counts[string]
 	sources    limit.Counts[netip.Prefix]
 	handshakes *limit.Rates[struct{}]
@@ -88,8 +90,8 @@ func (l *limits) exceeded(name limitName, peer netip.Addr) {
 }
 
 // enter refuses a handshake, before anything is looked at, when there are too many connections or handshakes.
-func (l *limits) enter(peer netip.Addr, connections int) error {
-	if l.Connections > 0 && connections >= l.Connections {
+func (l *limits) enter(peer netip.Addr) error {
+	if l.isFull() {
 		return l.full(limitConnections, peer)
 	}
 	now := time.Now()
@@ -102,10 +104,13 @@ func (l *limits) enter(peer netip.Addr, connections int) error {
 	return nil
 }
 
-// take counts a subscriber in, or says which limit it would exceed. release must follow.
-func (l *limits) take(s *subscriber, connections int) error {
+func (l *limits) isFull() bool { return l.Connections > 0 && l.total.Load() >= int64(l.Connections) }
+
+// take counts a subscriber in, or says which limit it would exceed. release must follow. Only one goroutine may take at a
+// time.
+func (l *limits) take(s *subscriber) error {
 	peer := s.peer.Addr()
-	if l.Connections > 0 && connections >= l.Connections {
+	if l.isFull() {
 		return l.full(limitConnections, peer)
 	}
 	if !l.sources.Take(limit.Source(peer), l.PerAddress) {
@@ -115,11 +120,13 @@ func (l *limits) take(s *subscriber, connections int) error {
 		l.sources.Release(limit.Source(peer))
 		return l.full(limitSubject, peer)
 	}
+	l.total.Add(1)
 	return nil
 }
 
 // release counts a subscriber out.
 func (l *limits) release(s *subscriber) {
+	l.total.Add(-1)
 	l.sources.Release(limit.Source(s.peer.Addr()))
 	if subject := s.subject(); subject != "" {
 		l.subjects.Release(subject)

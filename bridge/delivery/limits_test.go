@@ -1,6 +1,8 @@
 package delivery_test
 
 import (
+	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -104,4 +106,41 @@ func testClientRate(t *testing.T, w wire) {
 	if got := s.metric(t, "bridge_subscribers_limited_total", "client_rate"); got != 1 {
 		t.Errorf("counted %v times", got)
 	}
+}
+
+// TestEndedStillCounts: one that was ended, and does not close its side, still takes its place for as long as it has the
+// socket.
+func TestEndedStillCounts(t *testing.T) {
+	s := serve(t, delivery.Config{Limits: delivery.Limits{Connections: 1, PerAddress: 1}, CloseTimeout: time.Second}, journal.MemoryConfig{})
+	conn := s.dial(t, "")
+	if _, err := conn.NetConn().Write([]byte{0x81, 0}); err != nil { // no mask, which breaks the protocol
+		t.Fatal(err)
+	}
+	await(t, "it has ended", func() bool { return s.Connections() == 0 })
+	if status, _, _ := s.refusedAs(t, ""); status != http.StatusServiceUnavailable {
+		t.Errorf("another got %d", status)
+	}
+	await(t, "its place is free", func() bool {
+		status, _, _ := s.refusedAs(t, "")
+		return status == http.StatusSwitchingProtocols
+	})
+}
+
+// TestTalkativeEvents: who reads events has nothing to say either.
+func TestTalkativeEvents(t *testing.T) {
+	s := serve(t, delivery.Config{ClientRate: 10}, journal.MemoryConfig{})
+	conn, err := net.Dial("tcp", s.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(patience))
+	if _, err := io.WriteString(conn, "GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "it has joined", func() bool { return s.Connections() == 1 })
+	for err == nil {
+		_, err = conn.Write(make([]byte, 64<<10))
+	}
+	await(t, "it was ended", func() bool { return s.metric(t, "bridge_disconnects_total", "too_talkative") == 1 })
 }

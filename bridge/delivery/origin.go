@@ -38,11 +38,13 @@ func newOrigins(allowed []string) origins {
 }
 
 // allows reports whether the page that makes the request may connect: one of the same host, on any port, one of
-// loopback, or one that is listed. A request without an Origin is no browser's (RFC 6454 §7.3).
+// loopback, or one that is listed. A request without an Origin is no browser's (RFC 6454 §7.3), or it is for a part of a
+// page, such as an image, and then browsers say of whose (Fetch Metadata §2.3).
 func (o origins) allows(r *http.Request) bool {
 	values := r.Header.Values("Origin")
 	if len(values) == 0 {
-		return true
+		site := r.Header.Get("Sec-Fetch-Site")
+		return site != "cross-site" && site != "same-site"
 	}
 	if len(values) > 1 {
 		return false

@@ -29,11 +29,9 @@ func (s *shard) receive(sub *subscriber) {
 				s.release(sub)
 				return
 			}
-		case sub.ending == nil && sub.form&eventLines == 0:
+		case sub.ending == nil && s.maySpeak(sub) && sub.form&eventLines == 0:
 			sub.heard = true
-			if s.maySpeak(sub) {
-				s.hear(sub, s.input[:n])
-			}
+			s.hear(sub, s.input[:n])
 		}
 		if sub.roster == nil {
 			return

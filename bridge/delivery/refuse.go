@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"math"
@@ -15,7 +16,7 @@ import (
 )
 
 func (e *Engine) refuseUnavailable(w http.ResponseWriter, err error) {
-	e.config.Logger.Warn("a client cannot resume now", "err", err)
+	e.unread.Log(context.Background(), slog.String("err", err.Error()))
 	w.Header().Set("Retry-After", "2")
 	e.refuseHandshake(w, handshakeFailed, http.StatusServiceUnavailable, "what you missed cannot be read now; connect again in a moment")
 }

@@ -66,6 +66,9 @@ type Config struct {
 	Registerer prometheus.Registerer
 }
 
+// DefaultMaxConnections is how many connections publishers may have by default.
+const DefaultMaxConnections = 10_000
+
 const (
 	// hardLimit is how many bytes of a request gRPC takes in, so that it can be rejected by name.
 	hardLimit = 16 << 20
@@ -73,6 +76,8 @@ const (
 	maxHeaderBytes = 16 << 10
 	// otherStreams is how many calls one connection may have open beside its Publish streams.
 	otherStreams = 28
+	// maxIdle is how long a connection may have no call.
+	maxIdle = time.Minute
 	// handshakeTimeout is how long a connection may take to begin to speak HTTP/2, TLS included.
 	handshakeTimeout = 10 * time.Second
 	// callsPerSecond and callsBurst are how many calls, of which a stream is one, a publisher may begin.
@@ -99,7 +104,7 @@ func (c Config) withDefaults() Config {
 		c.MaxStreams = 100
 	}
 	if c.MaxConnections == 0 {
-		c.MaxConnections = 10_000
+		c.MaxConnections = DefaultMaxConnections
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

@@ -76,7 +76,7 @@ func (c Config) pauseFor(next time.Duration) time.Duration {
 	return max(next, full, shortestPause)
 }
 
-// limit turns a call away that goes beyond a bound, and says when to come back.
+// turnAway turns a call away that goes beyond a bound, and says when to come back.
 func (s *Server) turnAway(ctx context.Context, b bound, message string, wait time.Duration) error {
 	s.limited[b].Inc()
 	s.notices[b].Log(ctx, slog.String("limit", string(b)),

@@ -21,7 +21,10 @@ const (
 	maxIDBytes = 128
 )
 
-var errDraining = fmt.Errorf("draining: %w", ErrUnavailable)
+var (
+	errDraining = fmt.Errorf("draining: %w", ErrUnavailable)
+	errHeld     = fmt.Errorf("it is not known whether the token was revoked: %w", ErrUnavailable)
+)
 
 // answer is what is owed for one request: a rejection, or what comes of the pending.
 type answer struct {

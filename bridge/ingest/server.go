@@ -17,11 +17,13 @@ import (
 	"net"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	grpcprom "github.com/grpc-ecosystem/go-grpc-middleware/providers/prometheus"
 	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/logging"
 	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/recovery"
+	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/selector"
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -51,6 +53,7 @@ type Server struct {
 	failures  *limit.Notice         // of TLS handshakes
 	rates     *limit.Rates[account] // of requests; nil for no limit
 	calls     *limit.Rates[account]
+	held      atomic.Bool // nothing is taken for now from those who have a token that can be revoked
 	draining  chan struct{}
 	conns     conns
 	streams   streams
@@ -103,7 +106,7 @@ func (s *Server) options() []grpc.ServerOption {
 		grpc.MaxHeaderListSize(maxHeaderBytes),
 		grpc.MaxConcurrentStreams(uint32(min(config.MaxStreams, math.MaxInt32)) + otherStreams),
 		grpc.ConnectionTimeout(handshakeTimeout),
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 30 * time.Second, Timeout: 20 * time.Second}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: maxIdle, Time: 30 * time.Second, Timeout: 20 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 		grpc.ChainStreamInterceptor(
 			s.calling.StreamServerInterceptor(),
@@ -117,7 +120,7 @@ func (s *Server) options() []grpc.ServerOption {
 			recovery.UnaryServerInterceptor(recovered),
 			s.authenticateCall(),
 			s.limitCall,
-			logging.UnaryServerInterceptor(log, logFinished),
+			selector.UnaryServerInterceptor(logging.UnaryServerInterceptor(log, logFinished), selector.MatchFunc(needsCredential)),
 		),
 	}
 	if config.TLS != nil {

@@ -78,10 +78,16 @@ func (s *Server) begin(ctx context.Context, p *publishing) error {
 	return nil
 }
 
+// Hold has the server take nothing more from those whose token may have been revoked without its knowing, until it is called
+// with false: their streams end with UNAVAILABLE.
+func (s *Server) Hold(hold bool) { s.held.Store(hold) }
+
 // Recheck ends every stream whose token is revoked by now. When it returns, they take nothing more; what they took
 // is answered yet.
 func (s *Server) Recheck() {
+	var rechecking sync.WaitGroup
 	for _, p := range s.streams.withToken() {
-		p.recheck()
+		rechecking.Go(p.recheck) // each may wait for the journal
 	}
+	rechecking.Wait()
 }

@@ -23,6 +23,9 @@ func (p *publishing) allowed(ctx context.Context) error {
 	if p.isRevoked() {
 		return p.end(auth.Revoked)
 	}
+	if p.caller.TokenID != "" && p.server.held.Load() {
+		return errHeld
+	}
 	if p.server.rates == nil {
 		return nil
 	}

@@ -10,7 +10,7 @@ import (
 
 // accessFlags say who may come in.
 type accessFlags struct {
-	JWTSecretFile  string        `name:"jwt-secret-file" placeholder:"FILE" help:"The secret with which tokens are signed (HS256), 32 bytes at least. With this or one of the next two, subscribers, publishers and operators need a token."`
+	JWTSecretFile  string        `name:"jwt-secret-file" placeholder:"FILE" help:"The secret with which tokens are signed (HS256), 32 bytes at least. With this or one of the next two, subscribers and publishers need a token, and operators beyond loopback."`
 	JWTKeyFiles    []string      `name:"jwt-key-files" placeholder:"FILE" help:"Public keys in PEM of those who sign tokens (RS256, ES256, EdDSA)."`
 	JWTJWKSURL     string        `name:"jwt-jwks-url" placeholder:"URL" help:"A JWK Set with such keys, which is fetched again and again."`
 	JWTJWKSRefresh time.Duration `name:"jwt-jwks-refresh" default:"5m" help:"How far apart fetches are."`
@@ -22,7 +22,7 @@ type accessFlags struct {
 	TrustedProxies []string      `placeholder:"ADDRESS" help:"Proxies, as addresses or subnets, from which the bridge believes that header and X-Forwarded-For."`
 	AdminToken     bool          `help:"Have operators show a token with the scope admin on loopback, too."`
 
-	InsecureAllowAnonymous []auth.Scope `placeholder:"SCOPE" help:"publish, subscribe or both: anyone may, without a credential, wherever the bridge can be reached from."`
+	InsecureAllowAnonymous []auth.Scope `placeholder:"SCOPE" help:"publish, subscribe: anyone may, without a credential, wherever the bridge can be reached from. upstream: anyone may reach what --upstream passes on."`
 
 	HTTPTLSCert     string   `name:"http-tls-cert" placeholder:"FILE" help:"Certificate for subscribers, in PEM with its chain; read again when it changes, like all of these."`
 	HTTPTLSKey      string   `name:"http-tls-key" placeholder:"FILE" help:"Its key, in PEM."`
@@ -62,7 +62,7 @@ type limitFlags struct {
 	ClientRate               int `default:"1000" help:"How many messages a subscriber may send in a second. rotki's frontend sends none."`
 	PublishRate              int `default:"0" help:"How many notifications a publisher may send in a second; 0 for no limit."`
 	MaxStreams               int `default:"100" help:"How many streams a publisher may have open."`
-	MaxPublishers            int `default:"10000" help:"How many connections publishers may have in all."`
+	MaxPublishers            int `default:"0" help:"How many connections publishers may have; 0 for 10,000, or a sixteenth of the files that the process may have open if that is less."`
 }
 
 func (f limitFlags) config() delivery.Limits {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 
 	"github.com/rotki/notification-bridge/client"
 )
@@ -22,6 +23,18 @@ type listenCommand struct {
 	Pretty bool     `help:"Indent the JSON over several lines."`
 	tokenFlag
 	authorityFlag
+}
+
+// withoutToken returns a URL as it can be shown.
+func withoutToken(text string) string {
+	u, err := url.Parse(text)
+	if err != nil || !u.Query().Has("token") {
+		return text
+	}
+	query := u.Query()
+	query.Set("token", "…")
+	u.RawQuery = query.Encode()
+	return u.Redacted()
 }
 
 // Run prints one envelope per line, as it was received. Without Count, being interrupted is how it ends, and no
@@ -42,7 +55,7 @@ func (c *listenCommand) Run(ctx context.Context, streams stdio) error {
 		Token:     token,
 		TLS:       &tls.Config{RootCAs: authorities, MinVersion: tls.VersionTLS12},
 		OnLost:    func(err error) { fmt.Fprintf(streams.Err, "lost: %v\n", err) },
-		OnConnect: func() { fmt.Fprintf(streams.Err, "subscribed to %s\n", c.URL) },
+		OnConnect: func() { fmt.Fprintf(streams.Err, "subscribed to %s\n", withoutToken(c.URL)) },
 		OnOutage:  func(err error) { fmt.Fprintf(streams.Err, "retrying: %v\n", err) },
 	})
 	if err != nil {
