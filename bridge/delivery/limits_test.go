@@ -111,7 +111,7 @@ func testClientRate(t *testing.T, w wire) {
 // TestEndedStillCounts: one that was ended, and does not close its side, still takes its place for as long as it has the
 // socket.
 func TestEndedStillCounts(t *testing.T) {
-	s := serve(t, delivery.Config{Limits: delivery.Limits{Connections: 1, PerAddress: 1}, CloseTimeout: time.Second}, journal.MemoryConfig{})
+	s := serve(t, delivery.Config{Limits: delivery.Limits{Connections: 1, PerAddress: 1}, CloseTimeout: 3 * time.Second}, journal.MemoryConfig{})
 	conn := s.dial(t, "")
 	if _, err := conn.NetConn().Write([]byte{0x81, 0}); err != nil { // no mask, which breaks the protocol
 		t.Fatal(err)
