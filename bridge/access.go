@@ -56,6 +56,9 @@ func (c AccessConfig) tokens() bool {
 	return c.SecretFile != "" || len(c.KeyFiles) > 0 || c.JWKSURL != ""
 }
 
+// anonymous reports whether a scope needs no credential.
+func (c AccessConfig) anonymous(scope auth.Scope) bool { return slices.Contains(c.Anonymous, scope) }
+
 // scopeUpstream stands for what is passed on to Upstream, in AccessConfig.Anonymous.
 const scopeUpstream auth.Scope = "upstream"
 
@@ -102,15 +105,15 @@ func checkTLS(listener string, files TLSFiles) error {
 	return nil
 }
 
-// exposure is what an address that others can reach would let anyone do.
+// exposure is what others could do if they reached the bridge.
 type exposure struct {
 	safe bool   // somebody is asked who they are, or the operator insists
 	risk string // what anyone could do else
 	cure string // the settings that prevent it
 }
 
+// exposures returns what each address would let others do, by its flag, and what Upstream would.
 func (c Config) exposures() map[string]exposure {
-	anonymous := func(scope auth.Scope) bool { return slices.Contains(c.Access.Anonymous, scope) }
 	admin := exposure{
 		safe: c.Access.tokens(), risk: "see and end connections, and take profiles",
 		cure: tokenFlags + " (operators then need a token with the scope admin)",
@@ -119,22 +122,22 @@ func (c Config) exposures() map[string]exposure {
 		"upstream": {
 			safe: c.Upstream == "" || c.Access.anonymous(scopeUpstream),
 			risk: "reach what --upstream passes on, for which the bridge asks nobody who they are",
-			cure: "nothing else if that server asks by itself but --insecure-allow-anonymous=upstream",
+			cure: "--insecure-allow-anonymous=upstream if that server asks by itself",
 		},
 		"http-addr": {
-			safe: c.Access.tokens() || c.Access.SubjectHeader != "" || anonymous(auth.ScopeSubscribe),
+			safe: c.Access.tokens() || c.Access.SubjectHeader != "" || c.Access.anonymous(auth.ScopeSubscribe),
 			risk: "read all notifications",
 			cure: tokenFlags + " (subscribers then need a token), or --subject-header and --trusted-proxies (a proxy says who they are), or, if anyone may read, --insecure-allow-anonymous=subscribe",
 		},
 		"grpc-addr": {
-			safe: c.Access.tokens() || c.GRPCTLS.ClientCA != "" || anonymous(auth.ScopePublish),
+			safe: c.Access.tokens() || c.GRPCTLS.ClientCA != "" || c.Access.anonymous(auth.ScopePublish),
 			risk: "publish notifications",
 			cure: tokenFlags + " (publishers then need a token with the scope publish), or --grpc-client-ca (they need a certificate), or, if anyone may publish, --insecure-allow-anonymous=publish",
 		},
 		"admin-addr":      admin,
 		"admin-grpc-addr": admin,
 		"nats-listen": {
-			safe: anonymous(auth.ScopeSubscribe) && anonymous(auth.ScopePublish),
+			safe: c.Access.anonymous(auth.ScopeSubscribe) && c.Access.anonymous(auth.ScopePublish),
 			risk: "read and publish notifications, end connections and revoke tokens, for the NATS server in the bridge asks nobody",
 			cure: "--nats-url to a NATS server of its own, which does, or, if anyone may, --insecure-allow-anonymous=publish,subscribe",
 		},
@@ -171,5 +174,5 @@ func isLoopback(l net.Addr) bool {
 // openToPages reports whether a page needs no token to subscribe: nobody does, or a proxy's header says who it is, which a
 // page can send as well if its browser runs where the proxy does.
 func (c AccessConfig) openToPages() bool {
-	return !c.tokens() || c.SubjectHeader != "" || slices.Contains(c.Anonymous, auth.ScopeSubscribe)
+	return !c.tokens() || c.SubjectHeader != "" || c.anonymous(auth.ScopeSubscribe)
 }

@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"crypto/tls"
+	"fmt"
 	"net"
 	"sync"
 
@@ -93,9 +94,8 @@ func (c Config) openCallers(ctx context.Context, revoked func(tokenID string) bo
 		if len(c.Access.ClientNames) > 0 {
 			calls.Names = c.Access.ClientNames
 		}
-		o.publishers, err = auth.NewCalls(calls)
-		if err != nil {
-			return nil, err
+		if o.publishers, err = auth.NewCalls(calls); err != nil {
+			return nil, fmt.Errorf("--grpc-client-names: %w", err)
 		}
 	}
 	if o.tokens != nil {

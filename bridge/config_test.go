@@ -99,12 +99,15 @@ func TestRefusedSettings(t *testing.T) {
 		"header and cookie": {func(c *bridge.Config) {
 			c.Access.SubjectHeader, c.Access.TrustedProxies, c.Access.SecretFile, c.Access.Cookie = "X-User", []string{"::1"}, secret, "x"
 		}, []string{"--subject-header and --jwt-cookie cannot go together"}},
-		"everybody a proxy":           {func(c *bridge.Config) { c.Access.TrustedProxies = []string{"0.0.0.0/0"} }, []string{"is everybody, and then anybody could say who they are"}},
-		"a proxy's name":              {func(c *bridge.Config) { c.Access.TrustedProxies = []string{"nginx"} }, []string{`--trusted-proxies: "nginx" is neither an address nor a network`}},
-		"certificate alone":           {func(c *bridge.Config) { c.HTTPTLS.Cert = cert }, []string{"--http-tls-cert and --http-tls-key go together"}},
-		"key alone":                   {func(c *bridge.Config) { c.AdminTLS.Key = key }, []string{"--admin-tls-cert and --admin-tls-key go together"}},
-		"no such certificate":         {func(c *bridge.Config) { c.GRPCTLS = bridge.TLSFiles{Cert: "absent.pem", Key: key} }, []string{"--grpc-tls-cert", "absent.pem"}},
-		"authority, plain":            {func(c *bridge.Config) { c.GRPCTLS.ClientCA = ca }, []string{"--grpc-client-ca means nothing without --grpc-tls-cert"}},
+		"everybody a proxy":   {func(c *bridge.Config) { c.Access.TrustedProxies = []string{"0.0.0.0/0"} }, []string{"is everybody, and then anybody could say who they are"}},
+		"a proxy's name":      {func(c *bridge.Config) { c.Access.TrustedProxies = []string{"nginx"} }, []string{`--trusted-proxies: "nginx" is neither an address nor a network`}},
+		"certificate alone":   {func(c *bridge.Config) { c.HTTPTLS.Cert = cert }, []string{"--http-tls-cert and --http-tls-key go together"}},
+		"key alone":           {func(c *bridge.Config) { c.AdminTLS.Key = key }, []string{"--admin-tls-cert and --admin-tls-key go together"}},
+		"no such certificate": {func(c *bridge.Config) { c.GRPCTLS = bridge.TLSFiles{Cert: "absent.pem", Key: key} }, []string{"--grpc-tls-cert", "absent.pem"}},
+		"authority, plain":    {func(c *bridge.Config) { c.GRPCTLS.ClientCA = ca }, []string{"--grpc-client-ca means nothing without --grpc-tls-cert"}},
+		"a name that is none": {func(c *bridge.Config) {
+			c.GRPCTLS, c.Access.ClientNames = bridge.TLSFiles{Cert: cert, Key: key, ClientCA: ca}, []string{"a.*.b"}
+		}, []string{"--grpc-client-names: "}},
 		"names, no authority":         {func(c *bridge.Config) { c.Access.ClientNames = []string{"a"} }, []string{"--grpc-client-names means nothing without --grpc-client-ca"}},
 		"connections":                 {func(c *bridge.Config) { c.Limits.Connections = -1 }, []string{"--max-connections must be"}},
 		"handshakes":                  {func(c *bridge.Config) { c.Limits.Handshakes = -1 }, []string{"--max-handshakes must be"}},

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc/peer"
@@ -112,6 +111,3 @@ func (r *refusals) operators(by *auth.Calls) func(*http.Request) error {
 		return err
 	}
 }
-
-// anonymous reports whether a scope needs no credential.
-func (c AccessConfig) anonymous(scope auth.Scope) bool { return slices.Contains(c.Anonymous, scope) }

@@ -71,7 +71,7 @@ type Config struct {
 	Proxies auth.Proxies
 	// Limits bound how many may connect, and how fast; they have no bounds by default.
 	Limits Limits
-	// ClientRate is how many messages, control frames and pieces of up to 4 KiB a client may send in a second; 1,000 by
+	// ClientRate is how many messages, control frames and pieces of input a client may send in a second; 1,000 by
 	// default. Beyond it, the connection is ended with 1008. Negative: no limit.
 	ClientRate int
 	// Name tells this engine's connections from those of others; a random one by default.
