@@ -77,7 +77,7 @@ func (h routes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "there is nothing here; notifications are at /ws/ and /events", http.StatusNotFound)
 		return
 	}
-	r.Body = &patientBody{ReadCloser: r.Body, answers: http.NewResponseController(w)}
+	r.Body = &patientBody{ReadCloser: r.Body, connection: http.NewResponseController(w), patience: bodyTimeout}
 	if h.local && !h.endpoint.OwnHost(r) { // upstream is told another, and could not know
 		h.endpoint.RefuseHost(w, r)
 		return
@@ -88,14 +88,29 @@ func (h routes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // patientBody is a request's body that is passed on. It may take as long as it likes, as long as something comes.
 type patientBody struct {
 	io.ReadCloser
-	answers *http.ResponseController
+	connection *http.ResponseController
+	patience   time.Duration
 }
 
 // Read implements io.Reader.
 func (b *patientBody) Read(p []byte) (int, error) {
-	_ = b.answers.SetReadDeadline(time.Now().Add(bodyTimeout)) // it fails where there is no connection, as in HTTP/2
-	return b.ReadCloser.Read(p)
+	_ = b.connection.SetReadDeadline(time.Now().Add(b.patience)) // an error is the next read's, too
+	n, err := b.ReadCloser.Read(p)
+	if err != nil {
+		b.waitForAnswer()
+	}
+	return n, err
 }
+
+// Close implements io.Closer.
+func (b *patientBody) Close() error {
+	defer b.waitForAnswer()
+	return b.ReadCloser.Close()
+}
+
+// waitForAnswer takes the deadline back: net/http reads on to find out whether the client has gone, and the answer may take
+// as long as it likes.
+func (b *patientBody) waitForAnswer() { _ = b.connection.SetReadDeadline(time.Time{}) }
 
 // newUpstream passes requests on. What a proxy says of whom they are, and for whom, is passed on of a trusted one only.
 func newUpstream(
