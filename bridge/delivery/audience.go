@@ -2,8 +2,8 @@ package delivery
 
 import (
 	"context"
+	"fmt"
 	"slices"
-	"strings"
 	"sync"
 )
 
@@ -24,11 +24,12 @@ func newFilter(types []string) *filter {
 	return &filter{types: slices.Compact(types)}
 }
 
+// key is the same for equal filters only, whatever is in a token's claim.
 func (f *filter) key() string {
 	if f.types == nil {
-		return "*"
+		return ""
 	}
-	return strings.Join(f.types, ",")
+	return fmt.Sprintf("%q", f.types)
 }
 
 // wants reports whether a notification's type is among those that the filter's subscribers get.

@@ -194,6 +194,43 @@ func TestTypesOfToken(t *testing.T) {
 	}
 }
 
+// TestTypesAreNames: a token's types are names and nothing else, however they read, and its bearer's being there changes
+// nothing for anybody else.
+func TestTypesAreNames(t *testing.T) {
+	for _, tc := range []struct{ claim, query string }{
+		{"*", ""},
+		{"legacy,other", "?types=legacy,other"},
+		{`legacy" "other`, "?types=legacy,other"},
+	} {
+		for _, oddFirst := range []bool{true, false} {
+			t.Run(fmt.Sprint(tc.claim, " first=", oddFirst), func(t *testing.T) {
+				s := serve(t, delivery.Config{Authenticate: named}, journal.MemoryConfig{})
+				var odd, other *websocket.Conn
+				dial := []func(){
+					func() { odd = s.dialAs(t, "ann", "", "Types", tc.claim, "Token-Id", "t1") },
+					func() { other = s.dialAs(t, "bob", tc.query) },
+				}
+				if !oddFirst {
+					slices.Reverse(dial)
+				}
+				for _, f := range dial {
+					f()
+				}
+				s.publish(t, "legacy", "1")
+				await(t, "all have got it", func() bool {
+					listed := s.List(delivery.Selector{})
+					return len(listed) == 2 && listed[0].Lag == 0 && listed[1].Lag == 0
+				})
+				s.Disconnect(delivery.Selector{}, delivery.Dismissed)
+				if got := receive(t, other); got != envelopeOf("legacy", "1") {
+					t.Errorf("bob got %s", got)
+				}
+				endsAtOnce(t, odd)
+			})
+		}
+	}
+}
+
 // TestExpires: a connection ends with its credential, and others do not.
 func TestExpires(t *testing.T) { onEveryWire(t, testExpires) }
 
