@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"slices"
 	"sort"
 
 	"github.com/rotki/notification-bridge/bridge/journal"
@@ -11,8 +12,9 @@ const (
 	maxBatchRecords = 512
 	// cachedBatches is how many cursors a shard has batches for at a time. Nearly all subscribers share one.
 	cachedBatches = 8
-	// maxNamed is about how many recipients may be noted with a batch; what follows is for the next.
-	maxNamed = 16 << 10
+	// fewNamed is how many recipients of a record are noted with a batch by name. With more, every batch that holds the
+	// record would cost as much as it has recipients: such a record is looked into for each subscriber instead.
+	fewNamed = 32
 )
 
 // batchKey names what a batch holds: the frames from a place in the journal on, in a form, for a filter.
@@ -33,13 +35,16 @@ type batch struct {
 	next  uint64              // the cursor when all is written
 	left  int                 // how many records were left out as superseded
 	own   []byte              // a buffer to be used again; bytes may instead be the frame of a single record
-	named map[string]struct{} // those for whom it leaves out records that they should get
+	named map[string]struct{} // those for whom it leaves out records that they should get, and that name few
+	wide  []*journal.Record   // those that it leaves out and that name many
 }
 
 // serves reports whether the batch holds what a subject should get, though it was made for nobody in particular.
 func (b *batch) serves(subject string) bool {
-	_, named := b.named[subject]
-	return !named
+	if _, named := b.named[subject]; named {
+		return false
+	}
+	return !slices.ContainsFunc(b.wide, func(r *journal.Record) bool { return r.IsFor(subject) })
 }
 
 // mark says where in a batch a frame ends.
@@ -85,6 +90,7 @@ func (b *batches) reset() {
 	for i := range b.cached {
 		b.cached[i].key = batchKey{}
 		b.cached[i].bytes = nil
+		clear(b.cached[i].wide)
 	}
 	b.personal.key, b.personal.bytes = batchKey{}, nil
 }
@@ -116,20 +122,15 @@ func (b *batches) shared(key batchKey) (*batch, error) {
 }
 
 func (b *batches) build(into *batch, key batchKey) error {
-	if len(into.named) > maxNamed {
-		into.named = nil
-	}
 	clear(into.named)
-	*into = batch{own: into.own[:0], marks: into.marks[:0], named: into.named}
+	clear(into.wide)
+	*into = batch{own: into.own[:0], marks: into.marks[:0], named: into.named, wide: into.wide[:0]}
 	n, err := b.read(key.from, b.records[:])
 	if err != nil {
 		return err
 	}
 	into.next = key.from
 	for _, r := range b.records[:n] {
-		if len(into.named) > maxNamed {
-			break
-		}
 		wanted := key.filter.wants(r.Type)
 		if wanted && !r.IsFor(key.subject) {
 			wanted = false
@@ -172,6 +173,10 @@ func (b *batches) build(into *batch, key batchKey) error {
 // leaveOut notes for whom a record is that is not for the batch's subject.
 func (b *batch) leaveOut(r *journal.Record, subject string) {
 	if subject != "" {
+		return
+	}
+	if len(r.Recipients) > fewNamed {
+		b.wide = append(b.wide, r)
 		return
 	}
 	if b.named == nil {

@@ -155,6 +155,35 @@ func TestRecipientsByEveryWay(t *testing.T) {
 	}
 }
 
+// TestManyRecipients: notifications that name many reach just those, and whoever else is there gets past them at a cost
+// that does not grow with how many they name.
+func TestManyRecipients(t *testing.T) {
+	s := serve(t, delivery.Config{Authenticate: named}, journal.MemoryConfig{})
+	const messages, many = 100, 1000
+	for i := range messages {
+		var recipients []string
+		for j := range many {
+			recipients = append(recipients, fmt.Sprintf("%d-%d", j, i%2))
+		}
+		s.publishTo(t, fmt.Sprint(i), recipients...)
+	}
+	if passed, named, err := delivery.Shared(s.journal); err != nil || passed != messages || named > 0 {
+		t.Errorf("a batch passes %d records, with %d names noted (%v)", passed, named, err)
+	}
+	s.publishTo(t, `"last"`)
+	for subject, first := range map[string]int{"": messages, "nobody": messages, "7-0": 0, "999-1": 1} {
+		conn := s.dialAs(t, subject, "?since=earliest")
+		for i := first; i < messages; i += 2 {
+			if got := receive(t, conn); !strings.Contains(got, fmt.Sprintf(`"data":%d,`, i)) {
+				t.Fatalf("%q got %s, want %d", subject, got, i)
+			}
+		}
+		if got := receive(t, conn); !strings.Contains(got, `"last"`) {
+			t.Errorf("%q got %s at last", subject, got)
+		}
+	}
+}
+
 // TestTypesOfToken: a token may narrow what its bearer sees, whatever it asks for.
 func TestTypesOfToken(t *testing.T) {
 	s := serve(t, delivery.Config{Authenticate: named}, journal.MemoryConfig{})

@@ -77,6 +77,18 @@ func (e *Engine) HoldCompressor() (release func()) {
 	return e.framer.compressor.mu.Unlock
 }
 
+// Shared returns how many records the first batch passes over that is nobody's in particular, and how many recipients it
+// has noted by name.
+func Shared(log Log) (passed uint64, named int, err error) {
+	b := batches{log: log, framer: new(framer), limit: 1}
+	from, _ := log.Bounds()
+	built, err := b.get(batchKey{from: from, filter: new(filter)})
+	if err != nil {
+		return 0, 0, err
+	}
+	return built.next - from, len(built.named), nil
+}
+
 // AllowsOrigin reports whether a page of an origin may connect to a host.
 func AllowsOrigin(allowed []string, host, origin string) bool {
 	return newOrigins(allowed).allows(&http.Request{Host: host, Header: http.Header{"Origin": {origin}}})

@@ -18,9 +18,12 @@ func (r *Record) IsFor(subject string) bool {
 	}
 	sorted := r.sorted.Load()
 	if sorted == nil {
-		own := slices.Clone(r.Recipients)
-		slices.Sort(own)
-		sorted = &own
+		list := r.Recipients
+		if !slices.IsSorted(list) { // as the bridge's own are
+			list = slices.Clone(list)
+			slices.Sort(list)
+		}
+		sorted = &list
 		r.sorted.Store(sorted)
 	}
 	_, found := slices.BinarySearch(*sorted, subject)

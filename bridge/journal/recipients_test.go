@@ -2,6 +2,7 @@ package journal
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 )
 
@@ -10,6 +11,7 @@ func TestIsFor(t *testing.T) {
 	for i := range many {
 		many[i] = fmt.Sprintf("user-%d", (i*7919)%1000)
 	}
+	inOrder := slices.Sorted(slices.Values(many))
 	for name, tc := range map[string]struct {
 		recipients []string
 		subject    string
@@ -27,6 +29,8 @@ func TestIsFor(t *testing.T) {
 		"many, nobody of them":     {many, "user-1000", false},
 		"many, anonymous":          {many, "", false},
 		"many, a part of a name":   {many, "user-", false},
+		"in order, one of them":    {inOrder, "user-998", true},
+		"in order, nobody of them": {inOrder, "user-1000", false},
 		"one, in another spelling": {[]string{"a"}, "A", false},
 	} {
 		t.Run(name, func(t *testing.T) {
