@@ -176,7 +176,7 @@ func (e *Engine) begin(w http.ResponseWriter, r *http.Request, lastID string) (s
 		s.who = &caller
 	}
 	if !caller.Expires.IsZero() {
-		s.expires = instant(max(1, caller.Expires.Sub(e.start)))
+		s.expires = max(1, caller.Expires.UnixMilli())
 	}
 	return s, from, true
 }

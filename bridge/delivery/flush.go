@@ -73,7 +73,7 @@ func (s *shard) flushRest(sub *subscriber) {
 }
 
 func (s *shard) flushBatch(sub *subscriber) {
-	if sub.expires != 0 && s.now() >= sub.expires {
+	if sub.expired() {
 		s.end(sub, &Expired)
 		return
 	}

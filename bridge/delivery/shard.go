@@ -210,7 +210,7 @@ func (s *shard) checkTime(sub *subscriber, now instant) {
 		if now > sub.endAt {
 			s.expire(sub)
 		}
-	case sub.expires != 0 && now >= sub.expires:
+	case sub.expired():
 		s.end(sub, &Expired)
 	case sub.blocked && sub.next < s.oldest && !sub.behind:
 		s.end(sub, &TooSlow)

@@ -42,7 +42,7 @@ type subscriber struct {
 	id       uint64           // set by the handshake: tells it from every other of this engine
 	unwanted *Disconnect      // why it is to be ended as soon as its shard has it; nil for not at all
 	who      *auth.Caller     // set by the handshake; nil for somebody anonymous
-	expires  instant          // when its credential does; 0 for never
+	expires  int64            // when its credential does, in milliseconds since 1970; 0 for never
 	born     instant          // set by the handshake: when that was answered
 	session  *session.Session // set by the handshake; nil for none
 	told     string           // what it is told first, in an event of its own
@@ -80,6 +80,10 @@ func (s *subscriber) tokenID() string {
 	}
 	return s.who.TokenID
 }
+
+// expired reports whether its credential has. That is a matter of the wall clock: an instant stands still while the machine
+// sleeps, and does not follow when the clock is set.
+func (s *subscriber) expired() bool { return s.expires != 0 && time.Now().UnixMilli() >= s.expires }
 
 // controls are the control frames that are due to a subscriber. They are only ever begun between two notifications.
 type controls struct {
