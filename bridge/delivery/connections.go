@@ -51,7 +51,7 @@ func (e *Engine) List(sel Selector) []Connection {
 	perShard := make([][]Connection, len(e.shards))
 	e.askShards(func(i int, s *shard) {
 		s.each(func(sub *subscriber) {
-			if sel.selects(sub) {
+			if sub.ending == nil && sel.selects(sub) {
 				perShard[i] = append(perShard[i], e.describe(sub))
 			}
 		})
@@ -73,10 +73,13 @@ func (e *Engine) Disconnect(sel Selector, reason Disconnect) int {
 	perShard := make([]int, len(e.shards))
 	e.askShards(func(i int, s *shard) {
 		s.each(func(sub *subscriber) {
-			if sel.selects(sub) {
-				s.end(sub, &reason)
+			if !sel.selects(sub) {
+				return
+			}
+			if sub.ending == nil {
 				perShard[i]++
 			}
+			s.end(sub, &reason)
 		})
 	})
 	total := joining
@@ -119,11 +122,11 @@ func (e *Engine) askShards(do func(i int, s *shard)) {
 	asked.Wait()
 }
 
-// each calls f with every subscriber that is not ending. f may end it.
+// each calls f with every subscriber that has not ended. f may end it.
 func (s *shard) each(f func(*subscriber)) {
 	for _, members := range []*roster{&s.able, &s.blocked} {
 		for _, sub := range slices.Clone(*members) {
-			if !sub.ended && sub.ending == nil {
+			if !sub.ended {
 				f(sub)
 			}
 		}

@@ -8,23 +8,21 @@ import (
 )
 
 // end ends a connection for a reason of the bridge's: with a close frame for a client that should stay away or
-// asked for codes, else by ending TCP. One that is ending already goes on with that.
+// asked for codes, else by ending TCP. One that is ending already goes on with that, unless it may have nothing more.
 func (s *shard) end(sub *subscriber, reason *Disconnect) {
-	if sub.ending != nil {
-		return
-	}
 	told := reason.Code != 0 && (reason.StayAway || sub.closeCodes) && sub.form&eventLines == 0
-	if torn := sub.offset > 0 && sub.next < s.oldest && !sub.behind; torn || !told {
-		s.finish(sub, *reason)
-		return
-	}
-	if reason.AtOnce && sub.offset > 0 { // nothing can follow a part of a frame but its rest
+	torn := sub.offset > 0 && sub.next < s.oldest && !sub.behind
+	switch {
+	case reason.AtOnce && sub.offset > 0: // nothing can follow a part of a frame but its rest
 		cut := *reason
 		cut.Reset = true
 		s.finish(sub, cut)
-		return
+	case sub.ending != nil:
+	case torn || !told:
+		s.finish(sub, *reason)
+	default:
+		s.farewell(sub, reason, closeFrame(reason.Code))
 	}
-	s.farewell(sub, reason, closeFrame(reason.Code))
 }
 
 // farewell makes a close frame the last thing that is written.

@@ -141,6 +141,34 @@ func testCloseWaitsForTheFrame(t *testing.T, w wire) {
 	}
 }
 
+// TestRevokedAmidAFrame: when a revocation's call has returned, not even the rest of a notification comes, also to a client
+// that was about to be ended otherwise.
+func TestRevokedAmidAFrame(t *testing.T) { onEveryWire(t, testRevokedAmidAFrame) }
+
+func testRevokedAmidAFrame(t *testing.T, w wire) {
+	const size = 1 << 20 // more than the buffers on the way take
+	for _, tc := range []struct {
+		name   string
+		ending bool
+	}{{"it stands", false}, {"it has said goodbye", true}} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := serveOn(t, w, delivery.Config{SendBuffer: 1, CloseTimeout: patience}, journal.MemoryConfig{})
+			conn := s.dialSlow(t, "")
+			s.publish(t, "legacy", `"`+digits(size)+`"`)
+			await(t, "it is blocked", func() bool { return s.metric(t, "bridge_blocked_writes_total", "") > 0 })
+			if tc.ending {
+				_ = conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(1000, ""), time.Now().Add(patience))
+				await(t, "it is ending", func() bool { return s.Ending() == 1 })
+			}
+			s.Disconnect(delivery.Selector{}, delivery.Revoked)
+			_ = conn.NetConn().SetReadDeadline(time.Now().Add(patience))
+			if n, err := io.Copy(io.Discard, conn.NetConn()); err == nil || n >= size {
+				t.Errorf("%d bytes came, and then %v", n, err)
+			}
+		})
+	}
+}
+
 // TestSlowReaderIsAlive: as long as a full socket takes bytes, its peer is alive, though a pong is far away.
 func TestSlowReaderIsAlive(t *testing.T) {
 	for _, w := range []wire{{}, {tls: true}} {
