@@ -14,7 +14,7 @@ const (
 	cachedBatches = 8
 	// fewNamed is how many recipients of a record are noted with a batch by name. With more, every batch that holds the
 	// record would cost as much as it has recipients: such a record is looked into for each subscriber instead.
-	fewNamed = 32
+	fewNamed = 8
 )
 
 // batchKey names what a batch holds: the frames from a place in the journal on, in a form, for a filter.
