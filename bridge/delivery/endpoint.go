@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -216,10 +217,16 @@ func (e *Engine) resume(w http.ResponseWriter, r *http.Request, s *subscriber, a
 		return 0, false
 	}
 	if from > parked {
-		e.metrics.lost.Add(float64(from - parked))
-		e.config.Logger.Warn("what a client missed is no longer held", "peer", s.peer, "lost", from-parked)
+		e.lost(s, from-parked)
 	}
 	return from, true
+}
+
+// lost notes that a browser has lost so many records, as often as it likes: one that never confirms has each of its
+// handshakes begin where its first did.
+func (e *Engine) lost(s *subscriber, records uint64) {
+	e.metrics.lost.Add(float64(records))
+	e.missed.Log(context.Background(), slog.String("peer", s.peer.String()), slog.Uint64("lost", records))
 }
 
 // join counts the subscriber in, unless the engine is going away or has too many.

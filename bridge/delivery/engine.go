@@ -164,6 +164,7 @@ type Engine struct {
 	limits    *limits
 	strangers *limit.Notice
 	unread    *limit.Notice
+	missed    *limit.Notice
 	audience  audience
 	framer    framer
 	recaller  *recaller
@@ -197,6 +198,7 @@ func New(config Config) *Engine {
 		limits:    newLimits(config.Limits, config.Logger, config.Registerer),
 		strangers: limit.NewNotice(config.Logger, slog.LevelWarn, "a page of another site was turned away"),
 		unread:    limit.NewNotice(config.Logger, slog.LevelWarn, "a client cannot resume now"),
+		missed:    limit.NewNotice(config.Logger, slog.LevelWarn, "what a client missed is no longer held"),
 		joining:   make(map[*subscriber]struct{}),
 		stopped:   make(chan struct{}),
 	}

@@ -255,7 +255,6 @@ func (s *shard) recalled(subs []*subscriber, p *page, from, next uint64) {
 
 // passOver has a browser go on behind what it has lost.
 func (s *shard) passOver(sub *subscriber, next uint64) {
-	s.engine.metrics.lost.Add(float64(next - sub.next))
-	s.config.Logger.Warn("what a client missed is no longer held", "peer", sub.peer, "lost", next-sub.next)
+	s.engine.lost(sub, next-sub.next)
 	sub.next = next
 }

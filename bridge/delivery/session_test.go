@@ -1,9 +1,11 @@
 package delivery_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"strings"
@@ -207,6 +209,27 @@ func TestSessionLost(t *testing.T) {
 	expect(t, again, 16, 25)
 	if n := s.metric(t, "bridge_session_lost_total", ""); n != 15 {
 		t.Errorf("%v lost, want 15", n)
+	}
+}
+
+// TestSessionLostAgainAndAgain: a client that confirms nothing, and comes back all the time, does not fill the log.
+func TestSessionLostAgainAndAgain(t *testing.T) {
+	var log bytes.Buffer // of slog's handler, which writes one line at a time
+	logger := slog.New(slog.NewTextHandler(&log, nil))
+	s := serveSessions(t, wire{}, delivery.Config{Logger: logger}, journal.MemoryConfig{Messages: 10})
+	p := s.page()
+	p.connect(t, "") // and never reads, so that it answers no ping
+	s.number(t, 1, 25)
+	const handshakes = 50
+	for range handshakes {
+		p.connect(t, "")
+	}
+	if n := s.metric(t, "bridge_session_lost_total", ""); n != 15*handshakes {
+		t.Errorf("%v lost, want %d", n, 15*handshakes)
+	}
+	s.stop()
+	if lines := strings.Count(log.String(), "no longer held"); lines == 0 || lines == handshakes {
+		t.Errorf("the log has %d lines", lines)
 	}
 }
 
