@@ -67,7 +67,6 @@ func (s *shard) run(ctx context.Context) {
 			return
 		case <-s.wake:
 			moved := s.look()
-			s.open()
 			more := s.poller.each(s.ready)
 			if s.readAgain() || more {
 				s.rouse()
@@ -104,9 +103,10 @@ func (s *shard) rouse() {
 	}
 }
 
-// look notes where the journal begins and ends, and reports whether its head has moved.
+// look does what is in the inbox, notes where the journal begins and ends, and reports whether its head has moved.
 func (s *shard) look() (moved bool) {
 	oldest, head := s.config.Log.Bounds()
+	s.open() // before the new is delivered: what was wanted before it was appended, such as that it is held
 	if moved = head != s.head; moved {
 		s.batches.reset()
 	}
