@@ -3,6 +3,7 @@ package ingest
 import (
 	"net"
 	"sync"
+	"time"
 )
 
 // conns are the open connections of a server, those that have not begun to speak HTTP/2 too.
@@ -57,7 +58,7 @@ func (c *conns) add(accepted net.Conn) net.Conn {
 	if c.open == nil {
 		c.open = make(map[*conn]struct{})
 	}
-	one := &conn{accepted, c}
+	one := &conn{Conn: accepted, conns: c}
 	c.open[one] = struct{}{}
 	if c.cutting {
 		_ = accepted.Close()
@@ -68,12 +69,25 @@ func (c *conns) add(accepted net.Conn) net.Conn {
 type conn struct {
 	net.Conn
 	conns *conns
+	end   *time.Timer // closes it; nil for never, guarded by conns.mu
+}
+
+// endAt closes the connection at a time, unless it is closed before.
+func (c *conn) endAt(t time.Time) {
+	c.conns.mu.Lock()
+	defer c.conns.mu.Unlock()
+	if _, open := c.conns.open[c]; open {
+		c.end = time.AfterFunc(time.Until(t), func() { _ = c.Close() })
+	}
 }
 
 // Close implements net.Conn.
 func (c *conn) Close() error {
 	c.conns.mu.Lock()
 	delete(c.conns.open, c)
+	if c.end != nil {
+		c.end.Stop()
+	}
 	c.conns.mu.Unlock()
 	return c.Conn.Close()
 }

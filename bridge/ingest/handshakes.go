@@ -15,7 +15,8 @@ import (
 // noCertificate is how crypto/tls says, without a type, that a client has shown none.
 const noCertificate = "tls: client didn't provide a certificate"
 
-// handshakes are credentials that tell of each handshake that fails; gRPC does not.
+// handshakes are credentials that tell of each handshake that fails; gRPC does not. A connection ends when the certificate
+// expires that its client has shown, for only on another can it show another.
 type handshakes struct {
 	credentials.TransportCredentials
 	failed func(from net.Addr, err error)
@@ -26,6 +27,10 @@ func (h handshakes) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInf
 	encrypted, info, err := h.TransportCredentials.ServerHandshake(raw)
 	if err != nil {
 		h.failed(raw.RemoteAddr(), err)
+	} else if tracked, ok := raw.(*conn); ok {
+		if of, ok := info.(credentials.TLSInfo); ok && len(of.State.PeerCertificates) > 0 {
+			tracked.endAt(of.State.PeerCertificates[0].NotAfter)
+		}
 	}
 	return encrypted, info, err
 }
