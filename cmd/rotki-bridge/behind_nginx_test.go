@@ -37,20 +37,21 @@ func application(t *testing.T, m minter) *httptest.Server {
 }
 
 // startSiteNginx runs nginx with behind-nginx.conf, before a bridge and an application, and returns where it listens and
-// its access log.
-func startSiteNginx(t *testing.T, ca *testcert.CA, bridge, app string) (addr, accessLog string) {
+// its logs.
+func startSiteNginx(t *testing.T, ca *testcert.CA, bridge, app string) (addr, accessLog, errorLog string) {
 	t.Helper()
 	path, dir := nginxPath(t), t.TempDir()
-	addr, accessLog = freeAddr(t), filepath.Join(dir, "access.log")
+	addr, accessLog, errorLog = freeAddr(t), filepath.Join(dir, "access.log"), filepath.Join(dir, "error.log")
 	cert, key := ca.ServerFiles(t, dir)
 	site := substitute(t, readDeploy(t, "behind-nginx.conf"),
 		"listen 443 ssl", "listen "+addr+" ssl", "/etc/nginx/tls/app.pem", cert, "/etc/nginx/tls/app-key.pem", key,
-		"/var/log/nginx/access.log", accessLog, "127.0.0.1:5043", bridge, "127.0.0.1:5042", app)
+		"/var/log/nginx/access.log", accessLog, "/var/log/nginx/error.log", errorLog,
+		"127.0.0.1:5043", bridge, "127.0.0.1:5042", app)
 	temporary := ""
 	for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
 		temporary += fmt.Sprintf("%s_temp_path %s/%s;\n", kind, dir, kind)
 	}
-	main := fmt.Sprintf("pid %s/pid;\nevents {}\nhttp {\n%s%s}\n", dir, temporary, site)
+	main := fmt.Sprintf("pid %s/pid;\nerror_log %s;\nevents {}\nhttp {\n%s%s}\n", dir, errorLog, temporary, site)
 	file := filepath.Join(dir, "nginx.conf")
 	if err := os.WriteFile(file, []byte(main), 0o600); err != nil {
 		t.Fatal(err)
@@ -63,7 +64,7 @@ func startSiteNginx(t *testing.T, ca *testcert.CA, bridge, app string) (addr, ac
 		}
 		return err == nil
 	})
-	return addr, accessLog
+	return addr, accessLog, errorLog
 }
 
 // login returns the cookie that the application gives a user, as a header of a request.
@@ -88,7 +89,7 @@ func TestBehindNginx(t *testing.T) {
 	ca, m := testcert.NewCA(t, "web"), newMinter(t, []byte(secret+"\n"), appIssuer, "")
 	p := startConfigured(t, "behind-nginx.toml", "/etc/rotki-bridge/jwt-secret", file(t, secret+"\n"))
 	app := application(t, m)
-	addr, accessLog := startSiteNginx(t, ca, p.websocket, strings.TrimPrefix(app.URL, "http://"))
+	addr, accessLog, errorLog := startSiteNginx(t, ca, p.websocket, strings.TrimPrefix(app.URL, "http://"))
 	d := door{base: "wss://" + addr, tls: trust(ca)}
 
 	origin := "https://" + addr
@@ -141,11 +142,19 @@ func TestBehindNginx(t *testing.T) {
 			t.Errorf("connections ends with status %d, and says:\n%s", status, said)
 		}
 	})
+	p.kill()
+	d.refused(t, "no bridge", "/ws/?token="+m.token("eve"), nil, http.StatusBadGateway, "502 Bad Gateway")
+	errs, err := os.ReadFile(errorLog)
+	if err != nil {
+		t.Fatal(err)
+	}
 	accesses, err := os.ReadFile(accessLog)
 	if err != nil || !strings.Contains(string(accesses), "GET /login HTTP/1.1") {
 		t.Errorf("nginx's access log: %v:\n%s", err, accesses)
 	}
-	for name, text := range map[string]string{"nginx's access log": string(accesses), "the bridge's log": p.log.tail()} {
+	for name, text := range map[string]string{
+		"nginx's access log": string(accesses), "nginx's error log": string(errs), "the bridge's log": p.log.tail(),
+	} {
 		if strings.Contains(text, "eyJ") { // with which every token begins
 			t.Errorf("%s has a token:\n%s", name, text)
 		}
