@@ -60,6 +60,23 @@ func readClaims(raw []byte) (claims, *Refusal) {
 	return claims{}, refuse(Malformed, "its claims are no JSON object, or have a name twice")
 }
 
+// Unverified returns a token's id, empty for none, and when it expires, zero for never, both as Tokens would read them.
+// Who has signed it is not looked at.
+func Unverified(token string) (id string, expires time.Time, err error) {
+	var p payload
+	if _, _, err := jwt.NewParser(jwt.WithStrictDecoding()).ParseUnverified(token, &p); err != nil {
+		return "", time.Time{}, errors.New("this is no token")
+	}
+	c, refusal := readClaims(p.raw)
+	if refusal != nil {
+		return "", time.Time{}, refusal
+	}
+	if c.Expires != nil {
+		expires = c.Expires.Time
+	}
+	return c.ID, expires, nil
+}
+
 // admit checks what a token says whose signature is right.
 func (t *Tokens) admit(raw []byte, scope Scope) (Caller, *Refusal) {
 	c, refusal := readClaims(raw)

@@ -270,3 +270,30 @@ func TestVerdicts(t *testing.T) {
 		}
 	}
 }
+
+// TestUnverified: what a token says of itself is read as it is when it is checked, whatever else its issuer lets in.
+func TestUnverified(t *testing.T) {
+	t.Parallel()
+	for claims, want := range map[string]string{
+		`{"jti":"a","exp":1900000000}`:                               "a 1900000000",
+		`{"jti":"a","JTI":"b","exp":1900000000,"Exp":1}`:             "a 1900000000",
+		`{"JTI":"b","Exp":1}`:                                        "never",
+		`{"jti":"a","jti":"b","exp":1900000000}`:                     "malformed",
+		`{"jti":["a"],"exp":1900000000}`:                             "malformed",
+		`{"jti":"a","exp":1900000000,"aud":["x"],"other":{"exp":1}}`: "a 1900000000",
+	} {
+		got := "never"
+		id, expires, err := auth.Unverified(craft(jwt.SigningMethodES256, ecKey(), `{"alg":"ES256"}`, claims))
+		if refusal, ok := errors.AsType[*auth.Refusal](err); ok {
+			got = string(refusal.Defect)
+		} else if !expires.IsZero() {
+			got = fmt.Sprint(id, " ", expires.Unix())
+		}
+		if got != want {
+			t.Errorf("%s: %s, want %s", claims, got, want)
+		}
+	}
+	if _, _, err := auth.Unverified("a.b"); err == nil || err.Error() != "this is no token" {
+		t.Errorf("no token: %v", err)
+	}
+}

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/golang-jwt/jwt/v5"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/rotki/notification-bridge/bridge/auth"
@@ -116,12 +115,12 @@ func revocationOf(file string) (*adminv1.RevokeTokenRequest, error) {
 	if err != nil {
 		return nil, err
 	}
-	claims := new(jwt.RegisteredClaims)
-	if _, _, err := jwt.NewParser().ParseUnverified(strings.TrimSpace(string(text)), claims); err != nil {
-		return nil, errors.New("this is no token")
+	id, expires, err := auth.Unverified(strings.TrimSpace(string(text)))
+	if err != nil {
+		return nil, err
 	}
-	if claims.ID == "" || claims.ExpiresAt == nil {
+	if id == "" || expires.IsZero() {
 		return nil, errors.New("the token has no jti or no exp, and cannot be revoked; change the key that signs it")
 	}
-	return &adminv1.RevokeTokenRequest{TokenId: claims.ID, ExpiresAt: timestamppb.New(claims.ExpiresAt.Time)}, nil
+	return &adminv1.RevokeTokenRequest{TokenId: id, ExpiresAt: timestamppb.New(expires)}, nil
 }
