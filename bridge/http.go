@@ -112,6 +112,11 @@ func (b *patientBody) Close() error {
 // as long as it likes.
 func (b *patientBody) waitForAnswer() { _ = b.connection.SetReadDeadline(time.Time{}) }
 
+// looksLike reports whether two names of headers are one to a server that takes - for _, as CGI and WSGI do.
+func looksLike(a, b string) bool {
+	return strings.EqualFold(strings.ReplaceAll(a, "_", "-"), strings.ReplaceAll(b, "_", "-"))
+}
+
 // newUpstream passes requests on. What a proxy says of whom they are, and for whom, is passed on of a trusted one only.
 func newUpstream(
 	target *url.URL, transport http.RoundTripper, proxies auth.Proxies, subjectHeader string, logger *slog.Logger,
@@ -121,10 +126,14 @@ func newUpstream(
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(target)
 			peer, _ := netip.ParseAddrPort(r.In.RemoteAddr)
-			if proxies.Trusts(peer.Addr()) {
+			trusted := proxies.Trusts(peer.Addr())
+			if trusted {
 				r.Out.Header["X-Forwarded-For"] = r.In.Header["X-Forwarded-For"]
-			} else if subjectHeader != "" {
-				r.Out.Header.Del(subjectHeader)
+			}
+			for name := range r.Out.Header {
+				if looksLike(name, subjectHeader) && !(trusted && strings.EqualFold(name, subjectHeader)) {
+					delete(r.Out.Header, name)
+				}
 			}
 			r.SetXForwarded()
 		},

@@ -351,14 +351,14 @@ func TestUpstreamBelievesNobody(t *testing.T) {
 			t.Fatal(err)
 		}
 		request.Close = true
-		request.Header = http.Header{"X-User": {"ann"}, "X-Forwarded-For": {"192.0.2.7"}}
+		request.Header = http.Header{"X-User": {"ann"}, "X_user": {"bob"}, "X-Forwarded-For": {"192.0.2.7"}}
 		response, err := http.DefaultClient.Do(request)
 		if err != nil {
 			t.Fatal(err)
 		}
 		_ = response.Body.Close()
 		header := <-got
-		if header.Get("X-User") != tc.subject || header.Get("X-Forwarded-For") != tc.forwarded {
+		if header.Get("X-User") != tc.subject || header.Get("X_User") != "" || header.Get("X-Forwarded-For") != tc.forwarded {
 			t.Errorf("%s: upstream got %v", name, header)
 		}
 	}
