@@ -208,6 +208,9 @@ func isOrigin(s string) bool {
 		s = scheme + "://" + domain
 	}
 	u, err := url.Parse(s)
+	if err == nil && (u.Scheme == "https" && u.Port() == "443" || u.Scheme == "http" && u.Port() == "80") {
+		return false // a browser leaves the usual port out, and so this would be nobody's
+	}
 	return err == nil && u.Scheme != "" && u.Hostname() != "" && !strings.Contains(u.Host, "*") &&
 		s == s[:len(u.Scheme)]+"://"+u.Host
 }

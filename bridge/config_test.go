@@ -122,6 +122,7 @@ func TestRefusedSettings(t *testing.T) {
 		"the same port twice": {func(c *bridge.Config) { c.AdminAddr = c.GRPCAddr }, []string{"--admin-addr: ", " is in use"}},
 
 		"origin without a scheme": {func(c *bridge.Config) { c.AllowedOrigins = []string{"rotki.example.org:443"} }, []string{"is not an origin"}},
+		"origin's usual port":     {func(c *bridge.Config) { c.AllowedOrigins = []string{"https://*.example.org:443"} }, []string{"is not an origin"}},
 		"origin without a host":   {func(c *bridge.Config) { c.AllowedOrigins = []string{"https://"} }, []string{"is not an origin"}},
 		"origin with a query":     {func(c *bridge.Config) { c.AllowedOrigins = []string{"https://x?v=3"} }, []string{"is not an origin"}},
 		"origin with a user":      {func(c *bridge.Config) { c.AllowedOrigins = []string{"https://a@x"} }, []string{"is not an origin"}},
