@@ -249,7 +249,7 @@ func TestTokenInPlainText(t *testing.T) {
 	}
 	for url, fine := range map[string]bool{
 		"ws://127.0.0.1:5043/ws/": true, "ws://localhost/ws/": true, "ws://[::1]/ws/": true, "wss://bridge.test/ws/": true,
-		"ws://bridge.test/ws/": false, "ws://192.0.2.1:5043/ws/": false,
+		"ws://bridge.test/ws/": false, "ws://unix:5043/ws/": false, "ws://192.0.2.1:5043/ws/": false,
 	} {
 		if _, err := client.NewSubscriber(client.SubscriberConfig{URL: url, Token: token}); (err == nil) != fine {
 			t.Errorf("%s: %v", url, err)

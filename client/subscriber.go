@@ -98,7 +98,7 @@ func (c SubscriberConfig) withDefaults() (SubscriberConfig, error) {
 		shown, _, _ := strings.Cut(c.URL, "?") // there may be a token
 		return c, fmt.Errorf("%q is not a ws or wss URL; write it like %s", shown, DefaultURL)
 	}
-	if c.Token != nil && u.Scheme == "ws" && !isLoopback(u.Host) {
+	if c.Token != nil && u.Scheme == "ws" && !isLoopback(u.Hostname()) {
 		return c, fmt.Errorf("the token would go to %s unencrypted: use a wss URL", u.Host)
 	}
 	query := u.Query()

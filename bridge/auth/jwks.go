@@ -79,7 +79,7 @@ func fetchable(u *url.URL) bool {
 	if u.Hostname() == "" {
 		return false
 	}
-	return u.Scheme == "https" || u.Scheme == "http" && IsLoopbackName(u.Hostname())
+	return u.Scheme == "https" || u.Scheme == "http" && LeadsHere(u.Hostname())
 }
 
 // run keeps the set fresh until ctx is done.

@@ -6,15 +6,17 @@ import (
 	"strings"
 )
 
-// IsLoopbackName reports whether a host, without a port, is this machine by a name that nobody can give to another:
-// localhost and what is below it (RFC 6761 §6.3), or an address of loopback.
+// IsLoopbackName reports whether a host that a browser tells of, without a port, is its own machine by a name that nobody
+// can give to another: localhost and what is below it (RFC 6761 §6.3), or an address of loopback.
 func IsLoopbackName(host string) bool {
-	host = strings.ToLower(host)
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return true
-	}
+	return LeadsHere(host) || strings.HasSuffix(strings.ToLower(host), ".localhost")
+}
+
+// LeadsHere reports whether whoever connects to a host, without a port, stays on this machine for sure. What is below
+// localhost is not: where browsers know by themselves, Go asks a name server, or a proxy.
+func LeadsHere(host string) bool {
 	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
 }
 
 // IsOwnName reports whether a Host header, with or without a port, is a loopback name, an address, or empty. Any other

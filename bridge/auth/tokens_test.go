@@ -122,6 +122,7 @@ func TestConfig(t *testing.T) {
 		"another block":     {keys([]byte("-----BEGIN X-----\n-----END X-----\n")), `the type "X"`},
 		"plain http":        {set("http://id.example/keys"), "--jwt-jwks-url: an https URL is needed"},
 		"loopback http":     {set("http://127.0.0.1:1/keys"), ""},
+		"below localhost":   {set("http://id.localhost/keys"), "--jwt-jwks-url: an https URL is needed"},
 		"no URL":            {set(":"), "--jwt-jwks-url: an https URL is needed"},
 		"no host":           {set("https:///keys"), "--jwt-jwks-url: an https URL is needed"},
 		"a file":            {set("file:///keys"), "--jwt-jwks-url: an https URL is needed"},

@@ -45,7 +45,7 @@ func (f operatorFlags) call(ctx context.Context, do func(context.Context, adminv
 	if secure != nil {
 		transport = credentials.NewTLS(secure)
 	}
-	if host, _, err := net.SplitHostPort(f.AdminGRPCAddr); token != nil && secure == nil && (err != nil || !auth.IsLoopbackName(host)) {
+	if host, _, err := net.SplitHostPort(f.AdminGRPCAddr); token != nil && secure == nil && (err != nil || !auth.LeadsHere(host)) {
 		return fmt.Errorf("whoever is on the way to %s could read the token: give --ca or --tls", f.AdminGRPCAddr)
 	}
 	conn, err := grpc.NewClient(f.AdminGRPCAddr, grpc.WithTransportCredentials(transport),

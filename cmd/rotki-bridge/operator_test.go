@@ -99,6 +99,7 @@ func TestOperatorRefused(t *testing.T) {
 		"a subscriber's":       {[]string{"disconnect", addr, "--subject", "x", "--token-file", token}, 1, "scope admin"},
 		"not AdminService":     {[]string{"connections", "--admin-grpc-addr=" + b.GRPCAddr()}, 1, "is no AdminService"},
 		"token in plain text":  {[]string{"connections", "--admin-grpc-addr=192.0.2.1:1", "--token-file", token}, 1, "could read the token"},
+		"below localhost":      {[]string{"connections", "--admin-grpc-addr=x.localhost:1", "--token-file", token}, 1, "could read the token"},
 		"nobody there":         {[]string{"connections", "--admin-grpc-addr=127.0.0.1:1"}, 1, "check that `rotki-bridge serve` runs there"},
 		"whom":                 {[]string{"disconnect", addr}, 2, "say whom"},
 		"two of them":          {[]string{"disconnect", addr, "--subject", "x", "--session", "y"}, 2, "can't be used together"},
