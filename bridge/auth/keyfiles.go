@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime"
 	"sync/atomic"
 	"time"
 )
@@ -33,7 +34,19 @@ func newKeyFiles(secret string, public []string, logger *slog.Logger) (*keyFiles
 	}
 	f.seen = seen
 	f.keys.Store(&keys)
+	f.warnOfReaders()
 	return f, nil
+}
+
+// warnOfReaders warns of a secret that everybody on this machine can read, and so make tokens of any scope with; Windows
+// tells nothing of that in a mode.
+func (f *keyFiles) warnOfReaders() {
+	info, err := os.Stat(f.secret)
+	if f.secret == "" || err != nil || runtime.GOOS == "windows" || info.Mode().Perm()&0o007 == 0 {
+		return
+	}
+	f.logger.Warn("the secret can be read or changed by everybody on this machine; chmod 600 would do",
+		"flag", "--jwt-secret-file", "file", f.secret, "mode", info.Mode().Perm().String())
 }
 
 // read returns the keys that are in the files now, and what stands for their contents.
@@ -105,5 +118,6 @@ func (f *keyFiles) take() {
 	}
 	f.seen = seen
 	f.keys.Store(&keys)
+	f.warnOfReaders()
 	f.logger.Info("the keys of tokens have changed", "keys", len(keys))
 }

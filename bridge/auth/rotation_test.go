@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -241,5 +242,24 @@ func TestKeyFileRotated(t *testing.T) {
 	eventually(t, tokens, sign(t, hmacSigner(), good(), ""), auth.WrongKey)
 	if n := strings.Count(log.String(), "those from before stay"); n != 1 {
 		t.Errorf("a broken file was logged %d times:\n%s", n, log.String())
+	}
+}
+
+// TestSecretOfAll: the operator is told of a secret that others on the machine can read.
+func TestSecretOfAll(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("there are no such modes")
+	}
+	for mode, warned := range map[os.FileMode]bool{0o600: false, 0o440: false, 0o644: true} {
+		var log syncBuffer
+		shared := file(t, []byte(secret))
+		if err := os.Chmod(shared, mode); err != nil {
+			t.Fatal(err)
+		}
+		newTokens(t, auth.TokensConfig{SecretFile: shared, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		if got := strings.Contains(log.String(), "everybody on this machine"); got != warned {
+			t.Errorf("%v: the log says %q", mode, log.String())
+		}
 	}
 }
