@@ -1,8 +1,11 @@
 package bridge
 
 import (
+	"bytes"
+	"context"
 	"fmt"
 	"io"
+	"log"
 	"log/slog"
 	"net/http"
 	"net/http/httputil"
@@ -40,8 +43,21 @@ func newHTTPServer(handler http.Handler, logger *slog.Logger) *http.Server {
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug), // what a client did wrong is not news
+		ErrorLog:          log.New(httpErrors{logger}, "", 0),
 	}
+}
+
+// httpErrors log what net/http says. What a client did wrong is not news; a panic is the bridge's own mistake.
+type httpErrors struct{ logger *slog.Logger }
+
+// Write implements io.Writer.
+func (e httpErrors) Write(line []byte) (int, error) {
+	level := slog.LevelDebug
+	if bytes.HasPrefix(line, []byte("http: panic serving ")) {
+		level = slog.LevelError
+	}
+	e.logger.Log(context.Background(), level, string(bytes.TrimSpace(line)))
+	return len(line), nil
 }
 
 // routes sends websocket handshakes and requests for events on the bridge's paths to their endpoints, answers what is asked about the contract, and

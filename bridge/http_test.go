@@ -1,8 +1,10 @@
 package bridge
 
 import (
+	"bytes"
 	"context"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -53,5 +55,29 @@ func TestPatientBody(t *testing.T) {
 	}
 	if err := <-read; err == nil {
 		t.Error("half a body is taken for a whole one")
+	}
+}
+
+// TestPanicIsLogged: the operator learns of a panic, and not of what a client does wrong.
+func TestPanicIsLogged(t *testing.T) {
+	var log bytes.Buffer
+	server := httptest.NewUnstartedServer(nil)
+	server.Config = newHTTPServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/wrong" {
+			panic("a mistake")
+		}
+		panic(http.ErrAbortHandler) // as it is for clients that are to come again
+	}), slog.New(slog.NewTextHandler(&log, nil)))
+	server.Start()
+	for _, path := range []string{"/right", "/wrong"} {
+		if response, err := http.Get(server.URL + path); err == nil {
+			_ = response.Body.Close()
+			t.Errorf("%s was answered", path)
+		}
+	}
+	server.Close()
+	if text := log.String(); !strings.Contains(text, "level=ERROR") || !strings.Contains(text, "a mistake") ||
+		strings.Count(text, "level=") != 1 {
+		t.Errorf("the log says:\n%s", text)
 	}
 }
