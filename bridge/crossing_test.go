@@ -265,10 +265,13 @@ func (r *replicas) publishers(t *testing.T) func(number int, text string, recipi
 func TestStolenSession(t *testing.T) {
 	r := startReplicas(t)
 	ann, bob := r.p.token(t, "ann", "ann-1", auth.ScopeSubscribe), r.p.token(t, "bob", "bob-1", auth.ScopeSubscribe)
-	page, cookies := r.a.page(t, loggedIn(ann))
+	page, cookies := r.b.page(t, loggedIn(ann))
 	r.publish(t, r.a, "for ann", "ann")
 	gets(t, "ann", page, "for ann")
 	reset(page.NetConn())
+	await(t, "the bridge knows that she is gone", func() bool {
+		return strings.Contains(r.b.metrics(t, r.operator), "\nbridge_sessions_parked 1\n")
+	})
 	r.publish(t, r.b, "for ann meanwhile", "ann")
 	r.publish(t, r.b, "for bob meanwhile", "bob")
 	r.publish(t, r.b, "for everybody meanwhile")
