@@ -107,7 +107,8 @@ func (r *refusals) operators(by *auth.Calls) func(*http.Request) error {
 			return nil
 		}
 		_, err := by.Request(request)
-		if request.URL.Path != "/readyz" || request.Header.Get("Authorization") != "" { // a probe shows nothing, and needs nothing
+		// A probe shows nothing, and needs nothing.
+		if request.URL.Path != "/readyz" || request.Header.Get("Authorization") != "" {
 			r.note(byAdmin, request.RemoteAddr, err)
 		}
 		return err

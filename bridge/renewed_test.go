@@ -23,12 +23,15 @@ func TestCertificateRenewed(t *testing.T) {
 	renewed := ca.Certificate(t, testcert.Options{Client: true})
 	publisher, err := client.NewPublisher(client.PublisherConfig{
 		Addr: b.GRPCAddr(),
-		TLS: &tls.Config{RootCAs: ca.Pool(), GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-			if shown.Add(1) == 1 {
-				return &short, nil
-			}
-			return &renewed, nil
-		}},
+		TLS: &tls.Config{
+			RootCAs: ca.Pool(),
+			GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+				if shown.Add(1) == 1 {
+					return &short, nil
+				}
+				return &renewed, nil
+			},
+		},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// IsLoopbackName reports whether a host that a browser tells of, without a port, is its own machine by a name that nobody
-// can give to another: localhost and what is below it (RFC 6761 §6.3), or an address of loopback.
+// IsLoopbackName reports whether a host that a browser tells of, without a port, is its own machine by a name that
+// nobody can give to another: localhost and what is below it (RFC 6761 §6.3), or an address of loopback.
 func IsLoopbackName(host string) bool {
 	return LeadsHere(host) || strings.HasSuffix(strings.ToLower(host), ".localhost")
 }

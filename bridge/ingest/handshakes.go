@@ -15,8 +15,8 @@ import (
 // noCertificate is how crypto/tls says, without a type, that a client has shown none.
 const noCertificate = "tls: client didn't provide a certificate"
 
-// handshakes are credentials that tell of each handshake that fails; gRPC does not. A connection ends when the certificate
-// expires that its client has shown, for only on another can it show another.
+// handshakes are credentials that tell of each handshake that fails; gRPC does not. A connection ends when the
+// certificate expires that its client has shown, for only on another can it show another.
 type handshakes struct {
 	credentials.TransportCredentials
 	failed func(from net.Addr, err error)
