@@ -152,6 +152,11 @@ func newUpstream(
 				}
 			}
 			r.SetXForwarded()
+			for _, name := range []string{"X-Forwarded-Host", "X-Forwarded-Proto"} {
+				if first := r.In.Header[name]; trusted && len(first) > 0 { // of what the browser asked for, not the proxy
+					r.Out.Header[name] = first
+				}
+			}
 		},
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
 			logger.WarnContext(r.Context(), "upstream does not answer", "upstream", target.Redacted(), "err", err)
