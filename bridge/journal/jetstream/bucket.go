@@ -66,19 +66,15 @@ func (j *Journal) openBucket(ctx context.Context, config jetstream.KeyValueConfi
 var errEnough = errors.New("that is enough")
 
 // follow calls changed with every key that is set, then with nil, and then with every change, until changed returns an
-// error, which it returns. After a lost connection it begins anew. before is called at each beginning; it may be nil.
+// error, which it returns. After a lost connection it begins anew. sound writes a sounding and returns its revision: before
+// nil then comes whatever was put before follow was called; it may be nil.
 func (b bucket) follow(
-	ctx context.Context, before func() error, changed func(jetstream.KeyValueEntry) error,
+	ctx context.Context, sound func() (uint64, error), changed func(jetstream.KeyValueEntry) error,
 ) error {
 	connected := b.nc.StatusChanged(nats.CONNECTED)
 	defer b.nc.RemoveStatusListener(connected)
 	for {
-		if before != nil {
-			if err := before(); err != nil {
-				return err
-			}
-		}
-		if err := b.followOnce(ctx, connected, changed); !errors.Is(err, errMoved) {
+		if err := b.followOnce(ctx, connected, sound, changed); !errors.Is(err, errMoved) {
 			return err
 		}
 	}
@@ -87,7 +83,7 @@ func (b bucket) follow(
 // followOnce follows the bucket over one connection. The client would find out by itself that there is another, after a
 // while.
 func (b bucket) followOnce(
-	ctx context.Context, connected <-chan nats.Status, changed func(jetstream.KeyValueEntry) error,
+	ctx context.Context, connected <-chan nats.Status, sound func() (uint64, error), changed func(jetstream.KeyValueEntry) error,
 ) error {
 	watcher, err := b.kv.WatchAll(ctx)
 	if err != nil {
@@ -98,14 +94,29 @@ func (b bucket) followOnce(
 		for range watcher.Updates() { // until whoever fills it has ended
 		}
 	}()
+	floor := uint64(0) // the sounding's revision, until that has come
 	for {
 		select {
 		case entry, open := <-watcher.Updates():
 			if !open {
 				return errUnwatched
 			}
+			if entry == nil && sound != nil {
+				// Only now: a key that is set again while the keys are read comes behind all of them, where it would be missed
+				// behind a sounding that was there.
+				if floor, err = sound(); err != nil {
+					return err
+				}
+				continue
+			}
 			if err := changed(entry); err != nil {
 				return err
+			}
+			if floor > 0 && entry.Revision() >= floor {
+				floor = 0
+				if err := changed(nil); err != nil {
+					return err
+				}
 			}
 		case <-connected:
 			return errMoved

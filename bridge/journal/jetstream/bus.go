@@ -214,23 +214,15 @@ func (b *Bus) Ask(ctx context.Context, request []byte) (answers map[string][]byt
 // others returns the names of those that are there, in order: all that were when it was called.
 func (b *Bus) others(ctx context.Context) ([]string, error) {
 	names := make(map[string]struct{})
-	var floor uint64
-	sound := func() (err error) {
-		clear(names)
-		floor, err = b.bucket.kv.Put(ctx, soundings, nil)
-		return err
-	}
+	sound := func() (uint64, error) { return b.bucket.kv.Put(ctx, soundings, nil) }
 	err := b.bucket.follow(ctx, sound, func(entry jetstream.KeyValueEntry) error {
 		switch {
 		case entry == nil:
-			return nil
+			return errEnough
 		case entry.Operation() == jetstream.KeyValuePut:
 			names[entry.Key()] = struct{}{}
 		default:
 			delete(names, entry.Key())
-		}
-		if entry.Revision() >= floor {
-			return errEnough
 		}
 		return nil
 	})

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/rotki/notification-bridge/bridge/journal/jetstream"
 )
 
@@ -191,5 +193,35 @@ func TestBusInCluster(t *testing.T) {
 		join(t, open(t, config), name, 0)
 		names = append(names, name)
 		a.ask(t, patient, names, nil)
+	}
+}
+
+// TestBusAsksWhoRenews: a bridge is asked, also when it says that it is there at the very moment that another looks.
+func TestBusAsksWhoRenews(t *testing.T) {
+	s := embedded(t, jetstream.ServerConfig{Listen: "127.0.0.1:0"})
+	a := join(t, open(t, jetstream.Config{Server: s}), "a", 0)
+	b := join(t, open(t, jetstream.Config{URLs: []string{"nats://" + s.Addr().String()}}), "b", 0)
+	nc, err := nats.Connect("nats://" + s.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	ctx, enough := context.WithCancel(t.Context())
+	var renewing sync.WaitGroup
+	defer renewing.Wait()
+	defer enough()
+	renewing.Go(func() {
+		for ctx.Err() == nil {
+			if _, err := nc.Request("$KV."+jetstream.DefaultStream+"-bridges.b", nil, patient); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	})
+	for range 200 {
+		a.ask(t, patient, []string{"b"}, nil)
+	}
+	if asked := b.asked.Load(); asked < 200 {
+		t.Errorf("b was asked %d times", asked)
 	}
 }

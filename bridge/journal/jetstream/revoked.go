@@ -86,25 +86,17 @@ func (r *Revoked) put(ctx context.Context, key string, value []byte, until time.
 // empty one comes whatever was put before Watch was called, by whomever. After a lost connection it begins anew. It
 // returns when ctx is done, or why it cannot go on.
 func (r *Revoked) Watch(ctx context.Context, changed func(tokenID string, until time.Time)) error {
-	var floor uint64
-	sound := func() (err error) {
-		floor, err = r.sound(ctx)
-		return err
-	}
+	sound := func() (uint64, error) { return r.sound(ctx) }
 	return r.bucket.follow(ctx, sound, func(entry jetstream.KeyValueEntry) error {
-		if entry == nil {
-			return nil
-		}
-		if entry.Operation() == jetstream.KeyValuePut && entry.Key() != soundings {
+		switch {
+		case entry == nil:
+			changed("", time.Time{})
+		case entry.Operation() == jetstream.KeyValuePut && entry.Key() != soundings:
 			tokenID, until, err := decodeRevocation(entry.Value())
 			if err != nil {
 				return fmt.Errorf("the revocation %s cannot be read: %w", entry.Key(), err)
 			}
 			changed(tokenID, until)
-		}
-		if floor > 0 && entry.Revision() >= floor {
-			floor = 0
-			changed("", time.Time{})
 		}
 		return nil
 	})
