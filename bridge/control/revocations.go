@@ -117,9 +117,9 @@ func (r *Revocations) Ready(ctx context.Context) error {
 
 func (r *Revocations) nowKnown() { r.once.Do(func() { close(r.known) }) }
 
-// Sync returns once everything is known that is stored when it is called. revoked is called for each token that was not
-// revoked before. The error says why the store cannot be read.
-func (r *Revocations) Sync(ctx context.Context, revoked func(tokenID string)) error {
+// Sync calls learn, which is to Add it, with everything that is stored when Sync is called, and then returns nil. The
+// error says why the store cannot be read.
+func (r *Revocations) Sync(ctx context.Context, learn func(tokenID string, until time.Time)) error {
 	if r.config.Store == nil {
 		return nil
 	}
@@ -130,8 +130,8 @@ func (r *Revocations) Sync(ctx context.Context, revoked func(tokenID string)) er
 		if tokenID == "" {
 			complete = true
 			enough()
-		} else if r.Add(tokenID, until) {
-			revoked(tokenID)
+		} else {
+			learn(tokenID, until)
 		}
 	})
 	if complete {
@@ -141,13 +141,13 @@ func (r *Revocations) Sync(ctx context.Context, revoked func(tokenID string)) er
 	return err
 }
 
-// Run follows the store, and forgets what is past, until ctx is done. revoked is called for each token that was not
-// revoked before.
-func (r *Revocations) Run(ctx context.Context, revoked func(tokenID string)) {
+// Run follows the store, and forgets what is past, until ctx is done. It calls learn, which is to Add it, with
+// everything that is stored.
+func (r *Revocations) Run(ctx context.Context, learn func(tokenID string, until time.Time)) {
 	var following sync.WaitGroup
 	defer following.Wait()
 	if r.config.Store != nil {
-		following.Go(func() { r.follow(ctx, revoked) })
+		following.Go(func() { r.follow(ctx, learn) })
 	}
 	tick := time.NewTicker(sweepInterval)
 	defer tick.Stop()
@@ -161,7 +161,7 @@ func (r *Revocations) Run(ctx context.Context, revoked func(tokenID string)) {
 	}
 }
 
-func (r *Revocations) follow(ctx context.Context, revoked func(tokenID string)) {
+func (r *Revocations) follow(ctx context.Context, learn func(tokenID string, until time.Time)) {
 	failed := false
 	for ctx.Err() == nil {
 		err := r.config.Store.Watch(ctx, func(tokenID string, until time.Time) {
@@ -171,8 +171,8 @@ func (r *Revocations) follow(ctx context.Context, revoked func(tokenID string)) 
 					failed = false
 					r.config.Logger.Info("revoked tokens can be followed again")
 				}
-			} else if r.Add(tokenID, until) {
-				revoked(tokenID)
+			} else {
+				learn(tokenID, until)
 			}
 		})
 		if ctx.Err() != nil {

@@ -11,7 +11,7 @@ import (
 // presence is what a server knows of whether others ask it.
 type presence struct {
 	ready chan struct{} // closed once they do, and all that was revoked before is known
-	back  chan struct{} // tells that they do again
+	back  chan int      // tells that they do again, and how many lapses there had been
 
 	mu     sync.Mutex
 	lapses int // how many times they may have begun not to
@@ -19,7 +19,7 @@ type presence struct {
 }
 
 func newPresence() presence {
-	return presence{ready: make(chan struct{}), back: make(chan struct{}, 1)}
+	return presence{ready: make(chan struct{}), back: make(chan int, 1)}
 }
 
 // Run follows what is revoked, and does what operators of other bridges ask for, until ctx is done, and returns nil; or
@@ -29,7 +29,7 @@ func (s *Server) Run(ctx context.Context) error {
 	var running sync.WaitGroup
 	defer running.Wait()
 	defer cancel()
-	running.Go(func() { s.config.Revocations.Run(ctx, s.revoked) })
+	running.Go(func() { s.config.Revocations.Run(ctx, s.learn) })
 	if s.config.Bus == nil {
 		if s.config.Revocations.Ready(ctx) == nil {
 			s.present.once.Do(func() { close(s.present.ready) })
@@ -59,15 +59,16 @@ func (s *Server) Ready(ctx context.Context) error {
 
 // lapsed is what the bus calls.
 func (s *Server) lapsed(lapsed bool) {
-	if !lapsed {
-		select {
-		case s.present.back <- struct{}{}:
-		default:
-		}
-		return
-	}
 	s.present.mu.Lock()
 	defer s.present.mu.Unlock()
+	select {
+	case <-s.present.back: // that they did before does not count any more
+	default:
+	}
+	if !lapsed {
+		s.present.back <- s.present.lapses
+		return
+	}
 	s.present.lapses++
 	s.metrics.lapsed.Set(1)
 	s.config.Hold(true)
@@ -78,18 +79,15 @@ func (s *Server) lapsed(lapsed bool) {
 
 // resync reads what was revoked while others may have overlooked this bridge, each time that they no longer do.
 func (s *Server) resync(ctx context.Context) {
-	p := &s.present
 	for {
+		var lapses int
 		select {
-		case <-p.back:
+		case lapses = <-s.present.back:
 		case <-ctx.Done():
 			return
 		}
-		p.mu.Lock()
-		lapses := p.lapses
-		p.mu.Unlock()
 		for {
-			err := s.config.Revocations.Sync(ctx, s.revoked)
+			err := s.config.Revocations.Sync(ctx, s.learn)
 			if err == nil {
 				break
 			}
@@ -121,15 +119,20 @@ func (s *Server) release(lapses int) {
 // ending ends what revoked tokens have. How many connections that were is for the operator who revokes one, also those
 // that the store was faster to end.
 type ending struct {
-	mu     sync.Mutex // held while they are ended, so that nobody is told too few
+	// mu is held from when a token is refused until what it has is ended: nobody is told too few, and who finds that a
+	// token is refused already knows that it has nothing.
+	mu     sync.Mutex
 	untold map[string]int
 }
 
-// revoked ends what a token has of which the store says that it is revoked.
-func (s *Server) revoked(tokenID string) {
+// learn has this bridge refuse a token of which the store says that it is revoked, and ends what it has.
+func (s *Server) learn(tokenID string, until time.Time) {
 	e := &s.ending
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if !s.config.Revocations.Add(tokenID, until) {
+		return
+	}
 	for other := range e.untold {
 		if !s.config.Revocations.Revoked(other) {
 			delete(e.untold, other)
@@ -142,10 +145,10 @@ func (s *Server) revoked(tokenID string) {
 
 // revoke has this bridge refuse a token, ends what it has, and returns how many connections that were.
 func (s *Server) revoke(tokenID string, until time.Time) int {
-	s.config.Revocations.Add(tokenID, until)
 	e := &s.ending
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	s.config.Revocations.Add(tokenID, until)
 	n := s.endToken(tokenID) + e.untold[tokenID]
 	delete(e.untold, tokenID)
 	return n

@@ -66,8 +66,8 @@ func (j *Journal) openBucket(ctx context.Context, config jetstream.KeyValueConfi
 var errEnough = errors.New("that is enough")
 
 // follow calls changed with every key that is set, then with nil, and then with every change, until changed returns an
-// error, which it returns. After a lost connection it begins anew. sound writes a sounding and returns its revision: before
-// nil then comes whatever was put before follow was called; it may be nil.
+// error, which it returns. After a lost connection it begins anew. sound writes a sounding and returns its revision:
+// then whatever was put before follow was called comes before nil. It may be nil.
 func (b bucket) follow(
 	ctx context.Context, sound func() (uint64, error), changed func(jetstream.KeyValueEntry) error,
 ) error {
@@ -83,7 +83,8 @@ func (b bucket) follow(
 // followOnce follows the bucket over one connection. The client would find out by itself that there is another, after a
 // while.
 func (b bucket) followOnce(
-	ctx context.Context, connected <-chan nats.Status, sound func() (uint64, error), changed func(jetstream.KeyValueEntry) error,
+	ctx context.Context, connected <-chan nats.Status, sound func() (uint64, error),
+	changed func(jetstream.KeyValueEntry) error,
 ) error {
 	watcher, err := b.kv.WatchAll(ctx)
 	if err != nil {
