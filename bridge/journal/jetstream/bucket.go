@@ -62,9 +62,6 @@ func (j *Journal) openBucket(ctx context.Context, config jetstream.KeyValueConfi
 	return j.js.UpdateKeyValue(ctx, config)
 }
 
-// errEnough ends a watch that has seen what it wanted.
-var errEnough = errors.New("that is enough")
-
 // follow calls changed with every key that is set, then with nil, and then with every change, until changed returns an
 // error, which it returns. After a lost connection it begins anew. sound writes a sounding and returns its revision:
 // then whatever was put before follow was called comes before nil. It may be nil.

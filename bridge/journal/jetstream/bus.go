@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -43,6 +44,7 @@ type BusConfig struct {
 type Bus struct {
 	config  BusConfig
 	bucket  bucket
+	js      jetstream.JetStream
 	log     *slog.Logger
 	subject string // of requests, up to the bridge's name
 	lease   atomic.Pointer[time.Time]
@@ -65,7 +67,7 @@ func (j *Journal) Bus(ctx context.Context, config BusConfig) (*Bus, error) {
 		return nil, err
 	}
 	return &Bus{
-		config: config, bucket: b, log: j.config.Logger, subject: "_rotki." + j.config.Stream + ".control.",
+		config: config, bucket: b, js: j.js, log: j.config.Logger, subject: "_rotki." + j.config.Stream + ".control.",
 	}, nil
 }
 
@@ -80,9 +82,16 @@ func isBridgeName(name string) bool {
 
 // Lapsed reports whether others may overlook this bridge: it has not come to be there yet, or could not say for too
 // long that it is.
-func (b *Bus) Lapsed() bool {
-	until := b.lease.Load()
-	return until == nil || !time.Now().Before(*until)
+func (b *Bus) Lapsed() bool { return past(b.lease.Load()) }
+
+// past reports whether a lease has ended, by either clock: the monotonic one stands still while the machine sleeps, and
+// the other may be set back.
+func past(lease *time.Time) bool {
+	if lease == nil {
+		return true
+	}
+	now := time.Now()
+	return !now.Before(*lease) || !now.Round(0).Before(lease.Round(0))
 }
 
 // Serve answers others' requests with handle, one after the other, until ctx is done; then it says that the bridge is
@@ -123,20 +132,26 @@ func (b *Bus) present(ctx context.Context, lapsed func(bool)) {
 	defer b.bucket.nc.RemoveStatusListener(connected)
 	defer b.depart(ctx)
 	gone := true
+	look := func() {
+		if !gone && b.Lapsed() {
+			gone = true
+			lapsed(true)
+		}
+	}
 	for ctx.Err() == nil {
 		pause := retryWait
-		if err := b.renew(ctx); err == nil {
+		look() // it may have stood still, and that it can say so again makes up for nothing
+		until, err := b.renew(ctx)
+		look()
+		if err == nil {
 			pause = b.config.Presence / 3
-			if gone {
+			b.lease.Store(&until)
+			if gone && !b.Lapsed() {
 				gone = false
 				lapsed(false)
 			}
 		} else if ctx.Err() == nil {
 			b.log.Debug("the bridge cannot say that it is there", "err", err)
-		}
-		if !gone && b.Lapsed() {
-			gone = true
-			lapsed(true)
 		}
 		if !gone {
 			pause = min(pause, time.Until(*b.lease.Load()))
@@ -149,21 +164,17 @@ func (b *Bus) present(ctx context.Context, lapsed func(bool)) {
 	}
 }
 
-// renew says that the bridge is there.
-func (b *Bus) renew(ctx context.Context) error {
+// renew says that the bridge is there, and returns until when it will not be overlooked.
+func (b *Bus) renew(ctx context.Context) (until time.Time, err error) {
 	begun := time.Now()
 	limit := begun.Add(2 * time.Second)
-	if until := b.lease.Load(); until != nil && begun.Before(*until) && until.Before(limit) {
+	if until := b.lease.Load(); !past(until) && until.Before(limit) {
 		limit = *until // that it has lapsed must be known in time
 	}
 	ctx, cancel := context.WithDeadline(ctx, limit)
 	defer cancel()
-	if _, err := b.bucket.kv.Put(ctx, b.config.Name, nil); err != nil {
-		return err
-	}
-	until := begun.Add(b.config.Presence - b.config.Presence/10)
-	b.lease.Store(&until)
-	return nil
+	_, err = b.bucket.kv.Put(ctx, b.config.Name, nil)
+	return begun.Add(b.config.Presence - b.config.Presence/10), err
 }
 
 // depart says that the bridge is gone.
@@ -174,7 +185,11 @@ func (b *Bus) depart(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
-	if err := b.bucket.kv.Delete(ctx, b.config.Name); err != nil {
+	entries, err := b.entries(ctx)
+	if err == nil { // to delete the key would leave a mark under it, and a name is all that others look for
+		err = entries.Purge(ctx, jetstream.WithPurgeSubject(b.entry(b.config.Name)))
+	}
+	if err != nil {
 		b.log.Debug("the bridge cannot say that it is gone", "err", err)
 	}
 }
@@ -211,28 +226,41 @@ func (b *Bus) Ask(ctx context.Context, request []byte) (answers map[string][]byt
 	}
 }
 
-// others returns the names of those that are there, in order: all that were when it was called.
+// others returns the names of those that are there, in order: all that were when it was called. The bucket's leader
+// tells them at once: who reads them one by one can miss one that says so again meanwhile, and moves to the end.
 func (b *Bus) others(ctx context.Context) ([]string, error) {
-	names := make(map[string]struct{})
-	sound := func() (uint64, error) { return b.bucket.kv.Put(ctx, soundings, nil) }
-	err := b.bucket.follow(ctx, sound, func(entry jetstream.KeyValueEntry) error {
-		switch {
-		case entry == nil:
-			return errEnough
-		case entry.Operation() == jetstream.KeyValuePut:
-			names[entry.Key()] = struct{}{}
-		default:
-			delete(names, entry.Key())
-		}
-		return nil
-	})
-	if !errors.Is(err, errEnough) {
+	floor, err := b.bucket.kv.Put(ctx, soundings, nil)
+	if err != nil {
 		return nil, err
 	}
-	delete(names, b.config.Name)
-	delete(names, soundings)
-	return slices.Sorted(maps.Keys(names)), nil
+	entries, err := b.entries(ctx)
+	if err != nil {
+		return nil, err
+	}
+	info, err := entries.Info(ctx, jetstream.WithSubjectFilter(b.entry(">")))
+	if err != nil {
+		return nil, err
+	}
+	if info.State.LastSeq < floor {
+		return nil, errors.New("a server answers that led the bucket before, and does not know everything")
+	}
+	var names []string
+	for subject := range info.State.Subjects {
+		if name := strings.TrimPrefix(subject, b.entry("")); name != soundings && name != b.config.Name {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names, nil
 }
+
+// entries returns the bucket as the stream that it is.
+func (b *Bus) entries(ctx context.Context) (jetstream.Stream, error) {
+	return b.js.Stream(ctx, "KV_"+b.bucket.kv.Bucket())
+}
+
+// entry returns the subject of a key there.
+func (b *Bus) entry(key string) string { return "$KV." + b.bucket.kv.Bucket() + "." + key }
 
 // askEach asks bridges once, all at the same time.
 func (b *Bus) askEach(ctx context.Context, names []string, request []byte) map[string][]byte {

@@ -189,30 +189,26 @@ func TestRevokedOverRestart(t *testing.T) {
 	awaitRevoked(t, news, "after")
 }
 
-// TestRevokedReadsWhatChanges: whoever begins to read finds also what somebody else revokes for longer at that very moment.
+// TestRevokedReadsWhatChanges: whoever begins to read finds also what somebody else revokes for longer at that very
+// moment.
 func TestRevokedReadsWhatChanges(t *testing.T) {
 	s := embedded(t, jetstream.ServerConfig{Listen: "127.0.0.1:0"})
 	here := revoked(t, open(t, jetstream.Config{Server: s}))
 	there := revoked(t, open(t, jetstream.Config{URLs: []string{"nats://" + s.Addr().String()}}))
 	until := time.Now().Add(time.Hour)
-	put := func() {
-		until = until.Add(time.Second)
-		if err := there.Put(t.Context(), "a", until); err != nil {
-			t.Error(err)
-		}
+	if err := there.Put(t.Context(), "a", until); err != nil {
+		t.Fatal(err)
 	}
-	put()
-	ctx, enough := context.WithCancel(t.Context())
-	var putting sync.WaitGroup
-	defer putting.Wait()
-	defer enough()
-	putting.Go(func() {
-		for ctx.Err() == nil && !t.Failed() {
-			put()
-		}
-	})
-	for range 200 {
-		if got := read(t, here); got["a"].IsZero() {
+	for i := range 200 {
+		var putting sync.WaitGroup
+		putting.Go(func() {
+			if err := there.Put(t.Context(), "a", until.Add(time.Duration(i+1)*time.Second)); err != nil {
+				t.Error(err)
+			}
+		})
+		got := read(t, here)
+		putting.Wait()
+		if got["a"].IsZero() {
 			t.Fatalf("a is revoked, %v are found", got)
 		}
 	}
