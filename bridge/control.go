@@ -36,6 +36,14 @@ func (b *Bridge) openControl(ctx context.Context, registry *prometheus.Registry)
 	return err
 }
 
+// lapsed returns what tells whether a token may be revoked without this bridge's knowing; nil where that cannot be.
+func (b *Bridge) lapsed() func() bool {
+	if b.bus == nil || b.callers.tokens == nil {
+		return nil
+	}
+	return b.bus.Lapsed
+}
+
 // serveControl makes the server of operators' calls.
 func (b *Bridge) serveControl(registry *prometheus.Registry) {
 	config := control.Config{

@@ -45,6 +45,8 @@ type Bus interface {
 	// Serve answers what others ask until ctx is done. It calls lapsed with false once the others ask this bridge, with
 	// true when they may begin to overlook it, and with false when they no longer do.
 	Serve(ctx context.Context, handle func(ctx context.Context, request []byte) []byte, lapsed func(bool)) error
+	// Lapsed reports whether others may overlook this bridge. Serve says so a moment later.
+	Lapsed() bool
 	// Ask returns each other bridge's answer by its name, and the names of those that have not answered when ctx is
 	// done. The error says that it is not known which there are.
 	Ask(ctx context.Context, request []byte) (answers map[string][]byte, silent []string, err error)

@@ -22,6 +22,8 @@ func (l lonely) Serve(ctx context.Context, _ func(context.Context, []byte) []byt
 	return nil
 }
 
+func (l lonely) Lapsed() bool { return false }
+
 func (l lonely) Ask(context.Context, []byte) (map[string][]byte, []string, error) {
 	return nil, nil, nil
 }

@@ -389,3 +389,30 @@ func testHold(t *testing.T, w wire) {
 	}
 	s.dialAs(t, "cy", "")
 }
+
+// TestLapsed: as soon as somebody may have been revoked without its knowing, the engine delivers nothing and lets
+// nobody in, also before it is told to hold.
+func TestLapsed(t *testing.T) {
+	lapsed := new(atomic.Bool)
+	s := serve(t, delivery.Config{Authenticate: named, Lapsed: lapsed.Load}, journal.MemoryConfig{})
+	ann, bob := s.dialAs(t, "ann", ""), s.dialAs(t, "bob", "")
+	s.publish(t, "legacy", "1")
+	for _, conn := range []*websocket.Conn{ann, bob} {
+		if got := receive(t, conn); got != envelopeOf("legacy", "1") {
+			t.Fatalf("%s came", got)
+		}
+	}
+	lapsed.Store(true)
+	s.publish(t, "legacy", "2")
+	if status, _, _ := s.refusedAs(t, "cy"); status != http.StatusServiceUnavailable {
+		t.Errorf("a handshake got %d", status)
+	}
+	s.Hold(true)
+	lapsed.Store(false)
+	s.Disconnect(delivery.Selector{Subject: "bob"}, delivery.Revoked)
+	endsAtOnce(t, bob)
+	s.Hold(false)
+	if got := receive(t, ann); got != envelopeOf("legacy", "2") {
+		t.Errorf("ann got %s", got)
+	}
+}

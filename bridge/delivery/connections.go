@@ -92,16 +92,14 @@ func (e *Engine) Disconnect(sel Selector, reason Disconnect) int {
 // Hold has the engine let nobody in and deliver nothing more, though connections stay, until it is called with false: it
 // may have missed that somebody may be here no longer. What is half written is written to its end.
 func (e *Engine) Hold(hold bool) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.onHold = hold
+	e.holding.Store(hold)
 	for _, s := range e.shards {
-		s.post(func() {
-			s.held = hold
-			s.walk()
-		})
+		s.post(s.walk)
 	}
 }
+
+// onHold reports whether nothing is to be delivered for now.
+func (e *Engine) onHold() bool { return e.holding.Load() || e.config.Lapsed() }
 
 // askShards has every shard do something, and returns once all have, or the engine has stopped.
 func (e *Engine) askShards(do func(i int, s *shard)) {

@@ -24,6 +24,7 @@ import (
 	"net/http"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -67,6 +68,10 @@ type Config struct {
 	Subprotocol func(r *http.Request) string
 	// Revoked reports whether the token of an id was revoked; never by default. It must be safe for concurrent use.
 	Revoked func(tokenID string) bool
+	// Lapsed reports whether somebody may have been revoked without the engine's knowing: then it lets nobody in and
+	// delivers nothing, as it does from Hold(true), which must follow, to Hold(false). Never by default. It must be safe
+	// for concurrent use, and quick: it is called before whatever is delivered.
+	Lapsed func() bool
 	// Proxies say for whom they forward requests; none by default.
 	Proxies auth.Proxies
 	// Limits bound how many may connect, and how fast; they have no bounds by default.
@@ -113,6 +118,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Revoked == nil {
 		c.Revoked = func(string) bool { return false }
+	}
+	if c.Lapsed == nil {
+		c.Lapsed = func() bool { return false }
 	}
 	if c.ClientRate == 0 {
 		c.ClientRate = 1000
@@ -171,11 +179,11 @@ type Engine struct {
 	upgrader  websocket.Upgrader
 	deflater  websocket.Upgrader // for clients with permessage-deflate
 	shards    []*shard
+	holding   atomic.Bool                 // nothing is to be delivered for now, and nobody let in
 	received  func(*subscriber, received) // gets clients' messages; nil, but in tests: they mean nothing
 
 	mu         sync.Mutex
 	refuse     bool // no more handshakes: draining, or stopped
-	onHold     bool // no handshakes for now
 	joined     uint64
 	joining    map[*subscriber]struct{} // admitted, and not yet with a shard
 	handshakes sync.WaitGroup           // as many
@@ -286,7 +294,7 @@ func (e *Engine) admit(s *subscriber, from uint64) error {
 	switch {
 	case e.refuse:
 		return errGoingAway
-	case e.onHold:
+	case e.onHold():
 		return errHeld
 	}
 	if err := e.limits.take(s); err != nil {

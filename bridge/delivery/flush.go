@@ -30,7 +30,7 @@ func (s *shard) flush(sub *subscriber) {
 			} else {
 				s.block(sub)
 			}
-		case sub.next < s.head && !sub.recalling && !sub.leaving && !s.held:
+		case sub.next < s.head && !sub.recalling && !sub.leaving && !s.engine.onHold():
 			s.flushBatch(sub)
 		default:
 			if sub.next >= s.head {

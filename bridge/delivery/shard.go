@@ -33,7 +33,6 @@ type shard struct {
 	head     uint64
 	again    []*subscriber // those from which more can be read
 	draining bool
-	held     bool    // nothing more is to be delivered for now
 	askEvery instant // how far apart the questions to one client are
 	input    [inputBuffer]byte
 	inbound  inbound // serves all clients that are between two messages
@@ -178,7 +177,7 @@ func (s *shard) readAgain() (more bool) {
 func (s *shard) walk() {
 	for i := 0; i < len(s.able); {
 		sub := s.able[i]
-		if sub.next < s.head && sub.ending == nil && !s.held {
+		if sub.next < s.head && sub.ending == nil {
 			s.flush(sub)
 		}
 		if i < len(s.able) && s.able[i] == sub {
@@ -242,7 +241,8 @@ func (s *shard) pingOrDrop(sub *subscriber, now instant) {
 
 // idle reports whether the subscriber has got all there is.
 func (s *shard) idle(sub *subscriber) bool {
-	return (sub.next >= s.head || sub.leaving || s.held) && sub.offset == 0 && sub.controls == nil && sub.socket.flushed()
+	all := sub.next >= s.head || sub.leaving || s.engine.onHold()
+	return all && sub.offset == 0 && sub.controls == nil && sub.socket.flushed()
 }
 
 // drain gives every subscriber its turn to end, over a time.

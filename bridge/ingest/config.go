@@ -49,6 +49,9 @@ type Config struct {
 	// Revoked reports whether a token, by its id, is revoked; none is by default. It is called for each request of a caller
 	// who has such a token, and so must be quick.
 	Revoked func(tokenID string) bool
+	// Lapsed reports whether a token may be revoked without the server's knowing: then nothing is taken from those whose
+	// token can be, as on Hold; never by default. It must be safe for concurrent use, and quick.
+	Lapsed func() bool
 	// Refused is called for each credential that is refused, from many goroutines; by default nothing is.
 	Refused func(auth.Defect)
 	// PublishRate is how many requests per second a publisher may send over all its streams, 0 for any number. A publisher
@@ -93,6 +96,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Revoked == nil {
 		c.Revoked = func(string) bool { return false }
+	}
+	if c.Lapsed == nil {
+		c.Lapsed = func() bool { return false }
 	}
 	if c.Refused == nil {
 		c.Refused = func(auth.Defect) {}

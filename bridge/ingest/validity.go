@@ -23,7 +23,7 @@ func (p *publishing) allowed(ctx context.Context) error {
 	if p.isRevoked() {
 		return p.end(auth.Revoked)
 	}
-	if p.caller.TokenID != "" && p.server.held.Load() {
+	if p.caller.TokenID != "" && (p.server.held.Load() || p.server.config.Lapsed()) {
 		return errHeld
 	}
 	if p.server.rates == nil {
