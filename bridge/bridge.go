@@ -41,6 +41,7 @@ type Bridge struct {
 	admin       *http.Server
 	upstream    *http.Transport
 	state       atomic.Int32
+	onHold      atomic.Bool // nobody is let in, and nothing delivered
 
 	contract  atomic.Pointer[inForce]
 	reloading sync.Mutex // held while another contract is put into force
@@ -82,7 +83,13 @@ func (b *Bridge) ready() error {
 	case draining:
 		return errors.New("draining")
 	}
-	return b.journal.Ready()
+	if err := b.journal.Ready(); err != nil {
+		return err
+	}
+	if b.onHold.Load() {
+		return errors.New("it is not known which tokens are revoked; nobody is let in")
+	}
+	return nil
 }
 
 // tellHealth keeps what gRPC's health service says in line with the journal.

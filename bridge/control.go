@@ -59,6 +59,7 @@ func (b *Bridge) serveControl(registry *prometheus.Registry) {
 	}
 	if b.callers.tokens != nil { // else there is nothing to be revoked
 		config.Hold = func(hold bool) {
+			b.onHold.Store(hold)
 			b.delivery.Hold(hold)
 			b.ingest.Hold(hold)
 		}

@@ -2,15 +2,18 @@ package bridge_test
 
 import (
 	"io"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/gorilla/websocket"
+	"github.com/nats-io/nats.go"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"github.com/rotki/notification-bridge/bridge/auth"
+	"github.com/rotki/notification-bridge/bridge/journal/jetstream"
 	adminv1 "github.com/rotki/notification-bridge/gen/go/rotki/bridge/admin/v1"
 	notificationsv1 "github.com/rotki/notification-bridge/gen/go/rotki/notifications/v1"
 )
@@ -114,6 +117,39 @@ func (r *replicas) refuses(t *testing.T, token string) {
 				t.Errorf("%s at %s: %+v", door.name, name, got)
 			}
 		}
+	}
+}
+
+// TestRevokedUnknown: a bridge that cannot find out what is revoked lets nobody in, and says that it is not ready.
+func TestRevokedUnknown(t *testing.T) {
+	r := startReplicas(t)
+	if err := r.b.stop(); err != nil {
+		t.Fatal(err)
+	}
+	nc, err := nats.Connect(r.second.Stream.URLs[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	const unreadable = "\x02 of a later version"
+	subject := "$KV." + jetstream.DefaultStream + "-revoked.later"
+	if _, err := nc.Request(subject, []byte(unreadable), 20*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	r.b = start(t, r.second)
+	await(t, "/readyz says why", func() bool {
+		request := newRequest(t, "http://"+r.b.AdminAddr()+"/readyz", visitor{token: r.operator}, byHeader)
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		text, _ := io.ReadAll(response.Body)
+		return response.StatusCode == http.StatusServiceUnavailable && strings.Contains(string(text), "revoked")
+	})
+	ann := r.p.token(t, "ann", "ann-1", auth.ScopeSubscribe)
+	if got := enterWebsocket(byHeader)(t, r.b, visitor{token: ann}); got.status != "503" {
+		t.Errorf("she gets %+v", got)
 	}
 }
 
