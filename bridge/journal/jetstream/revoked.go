@@ -47,14 +47,20 @@ func (r *Revoked) Put(ctx context.Context, tokenID string, until time.Time) erro
 	key, value := hex.EncodeToString(digest[:]), encodeRevocation(tokenID, until)
 	for {
 		err := r.put(ctx, key, value, until)
-		// Otherwise another bridge has come in between.
-		if !errors.Is(err, jetstream.ErrKeyExists) {
+		if !isOvertaken(err) {
 			return err
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 	}
+}
+
+// isOvertaken reports whether another bridge has come in between. A bucket of several servers says so in a way of its own.
+func isOvertaken(err error) bool {
+	api, ok := errors.AsType[*jetstream.APIError](err)
+	return errors.Is(err, jetstream.ErrKeyExists) ||
+		ok && api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant
 }
 
 func (r *Revoked) put(ctx context.Context, key string, value []byte, until time.Time) error {

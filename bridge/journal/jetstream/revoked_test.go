@@ -152,20 +152,32 @@ func TestRevokedReadsAll(t *testing.T) {
 	}
 }
 
-// TestRevokedAtOnce: bridges that revoke the same token at the same moment agree on the longest.
+// TestRevokedAtOnce: bridges that revoke the same token at the same moment agree on the longest, in a cluster, too.
 func TestRevokedAtOnce(t *testing.T) {
-	r := revoked(t, open(t, jetstream.Config{Server: embedded(t, jetstream.ServerConfig{})}))
+	t.Run("one server", func(t *testing.T) {
+		testRevokedAtOnce(t, jetstream.Config{Server: embedded(t, jetstream.ServerConfig{})})
+	})
+	t.Run("cluster", func(t *testing.T) {
+		testRevokedAtOnce(t, jetstream.Config{URLs: sharedCluster(t).urls(), Replicas: 3, Stream: "revoked-at-once"})
+	})
+}
+
+func testRevokedAtOnce(t *testing.T, config jetstream.Config) {
+	r := revoked(t, open(t, config))
 	start := time.Now().Truncate(time.Second)
-	var putting sync.WaitGroup
-	for i := range 16 {
-		putting.Go(func() {
-			if err := r.Put(t.Context(), "a", start.Add(time.Duration(i+1)*time.Hour)); err != nil {
-				t.Error(err)
-			}
-		})
+	const rounds, each = 10, 16
+	for round := range rounds { // the first puts what is not there yet
+		var putting sync.WaitGroup
+		for i := range each {
+			putting.Go(func() {
+				if err := r.Put(t.Context(), "a", start.Add(time.Duration(round*each+i+1)*time.Hour)); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		putting.Wait()
 	}
-	putting.Wait()
-	if got := read(t, r)["a"]; !got.Equal(start.Add(16 * time.Hour)) {
+	if got := read(t, r)["a"]; !got.Equal(start.Add(rounds * each * time.Hour)) {
 		t.Errorf("it is revoked until %v, from %v on", got, start)
 	}
 }
