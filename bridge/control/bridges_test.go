@@ -142,6 +142,10 @@ func start(t *testing.T, j *jetstream.Journal, config control.Config) *bridge {
 	if err := b.server.Ready(ready); err != nil {
 		t.Fatal(err)
 	}
+	if j != nil { // until it is there; what a test awaits comes after
+		awaitHold(t, b, true)
+		awaitHold(t, b, false)
+	}
 	return b
 }
 
