@@ -15,6 +15,9 @@ import (
 	adminv1 "github.com/rotki/notification-bridge/gen/go/rotki/bridge/admin/v1"
 )
 
+// maxListed is how many connections AdminService lists at the most.
+const maxListed = 10_000
+
 // connectionsCommand lists subscribers.
 type connectionsCommand struct {
 	operatorFlags
@@ -39,7 +42,11 @@ func (c *connectionsCommand) Run(ctx context.Context, streams stdio) error {
 			return fmt.Errorf("print the connections: %w", err)
 		}
 		if listed := len(response.GetConnections()); uint64(listed) < response.GetTotal() {
-			fmt.Fprintf(streams.Err, "%d of %d are listed; --limit lists more\n", listed, response.GetTotal())
+			more := "--subject or --session lists some of them" // a bridge does not list any number
+			if uint32(listed) == c.Limit && c.Limit < maxListed {
+				more = "--limit lists more"
+			}
+			fmt.Fprintf(streams.Err, "%d of %d are listed; %s\n", listed, response.GetTotal(), more)
 		}
 		return nil
 	})

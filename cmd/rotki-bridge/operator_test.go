@@ -60,7 +60,7 @@ func TestOperator(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &connection); err != nil || connection.Subject != "bob smith" || len(connection.Types) != 1 {
 		t.Errorf("in JSON the connection is %s (%v)", out, err)
 	}
-	if _, out, errors := operate("connections", "--limit", "1"); strings.Count(out, "\n") != 2 || !strings.Contains(errors, "1 of 2") {
+	if _, out, errors := operate("connections", "--limit", "1"); strings.Count(out, "\n") != 2 || !strings.Contains(errors, "1 of 2 are listed; --limit lists more") {
 		t.Errorf("with a limit it says\n%s%s", out, errors)
 	}
 	if status, out, errors := operate("disconnect", "--connection", connection.ID); status != 0 || out != "disconnected: 1\n" {

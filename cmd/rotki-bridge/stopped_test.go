@@ -17,8 +17,8 @@ import (
 	notificationsv1 "github.com/rotki/notification-bridge/gen/go/rotki/notifications/v1"
 )
 
-// TestStoppedBridge: a bridge that stands still for longer than others wait for it delivers nothing, once it goes on, to
-// those whose tokens were revoked meanwhile, and finds out what it was not told.
+// TestStoppedBridge: a bridge that stands still for longer than others wait for it delivers nothing, once it goes on,
+// to those whose tokens were revoked meanwhile, and finds out what it was not told.
 func TestStoppedBridge(t *testing.T) {
 	path, err := program()
 	if err != nil {
@@ -44,7 +44,8 @@ func TestStoppedBridge(t *testing.T) {
 	b := startProcess(t, "--jwt-secret-file", secret, "--nats-url", "nats://"+nats)
 	subscriber := b.subscribe(t, websocket.DefaultDialer, "?token="+mint("--subject", "ann", "--token-id", "hers"))
 	ctx, conn := a.dial(t)
-	ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+mint("--subject", "backend", "--scope", "publish"))
+	token := mint("--subject", "backend", "--scope", "publish")
+	ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+token)
 	publisher, err := notificationsv1.NewNotificationServiceClient(conn).Publish(ctx)
 	if err != nil {
 		t.Fatal(err)
