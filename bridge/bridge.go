@@ -22,6 +22,7 @@ import (
 	"github.com/rotki/notification-bridge/bridge/control"
 	"github.com/rotki/notification-bridge/bridge/delivery"
 	"github.com/rotki/notification-bridge/bridge/ingest"
+	"github.com/rotki/notification-bridge/bridge/limit"
 	"github.com/rotki/notification-bridge/bridge/session"
 )
 
@@ -47,6 +48,8 @@ type Bridge struct {
 	reloading sync.Mutex // held while another contract is put into force
 
 	httpListener, grpcListener, adminListener, adminGRPCListener net.Listener // without TLS
+
+	adminConns, adminGRPCConns *limit.Conns
 }
 
 // The states of a bridge, as /readyz tells them.
@@ -132,8 +135,8 @@ func (b *Bridge) Run(ctx context.Context) error {
 	serving.Go(func() { b.tellHealth(delivering) })
 	serve("serve websockets", func() error { return b.http.Serve(over(b.callers.http, b.httpListener)) })
 	serve("serve publishers", func() error { return b.ingest.Serve(b.grpcListener) })
-	serve("serve operators", func() error { return b.admin.Serve(over(b.callers.admin, b.adminListener)) })
-	serve("serve operators' calls", func() error { return b.control.Serve(b.adminGRPCListener) })
+	serve("serve operators", func() error { return b.admin.Serve(over(b.callers.admin, b.adminConns.Listen(b.adminListener))) })
+	serve("serve operators' calls", func() error { return b.control.Serve(b.adminGRPCConns.Listen(b.adminGRPCListener)) })
 	b.state.Store(ready)
 	b.config.Logger.Info("listening",
 		"websocket", b.HTTPAddr(), "grpc", b.GRPCAddr(), "admin", b.AdminAddr(), "admin_grpc", b.AdminGRPCAddr())

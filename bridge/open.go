@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -114,6 +115,8 @@ func (b *Bridge) openIngest(registry *prometheus.Registry) {
 		PublishRate:     float64(b.config.PublishRate),
 		MaxStreams:      b.config.MaxStreams,
 		MaxConnections:  cmp.Or(b.config.MaxPublishers, publishersFor(openFiles())),
+		MaxPerAddress:   b.config.Limits.PerAddress,
+		Trusted:         b.callers.proxies,
 		MaxMessageBytes: b.config.MaxMessageBytes,
 		Logger:          b.config.Logger,
 		Registerer:      registry,
@@ -153,7 +156,23 @@ func (b *Bridge) serveHTTP(upstream *url.URL, registry *prometheus.Registry) {
 		Ready:    b.ready,
 		Allow:    b.callers.refusals.operators(operators),
 	}), b.config.Logger)
-	b.admin.ConnState = pending.ConnState
+	b.limitOperators(registry)
+}
+
+// limitOperators bounds the connections of operators, each address by itself: neither subscribers nor those who do not
+// get further than that may keep probes out, on which the process's life may hang.
+func (b *Bridge) limitOperators(registry *prometheus.Registry) {
+	refused := prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "bridge_operators_refused_total",
+		Help: "TCP connections to the addresses of operators that were closed at once, since there were too many.",
+	})
+	registry.MustRegister(refused)
+	notice := limit.NewNotice(b.config.Logger, slog.LevelWarn, "an operator's connection was refused: there are too many")
+	config := limit.ConnsConfig{Max: operatorsFor(openFiles()), Refused: func(from net.Addr, _ bool) {
+		refused.Inc()
+		notice.Log(context.Background(), slog.String("from", from.String()))
+	}}
+	b.adminConns, b.adminGRPCConns = limit.NewConns(config), limit.NewConns(config)
 }
 
 // subscribersFor returns for how many subscribers a process has room that may have so many files open, 0 for any number:
@@ -162,6 +181,9 @@ func subscribersFor(files int) int { return files / 8 * 5 }
 
 // publishersFor returns how many connections publishers may have, 0 for the usual number.
 func publishersFor(files int) int { return min(files/16, ingest.DefaultMaxConnections) }
+
+// operatorsFor returns how many connections operators may have at each address, 0 for any number.
+func operatorsFor(files int) int { return min(files/64, 1000) }
 
 // pendingFor returns how many subscribers may be connecting at a time, 0 for any number.
 func pendingFor(files int) int { return files / 4 }

@@ -1,7 +1,11 @@
 package bridge_test
 
 import (
+	"errors"
+	"io"
+	"net"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +14,7 @@ import (
 
 	"github.com/rotki/notification-bridge/bridge"
 	"github.com/rotki/notification-bridge/bridge/auth"
+	"github.com/rotki/notification-bridge/bridge/delivery"
 	notificationsv1 "github.com/rotki/notification-bridge/gen/go/rotki/notifications/v1"
 )
 
@@ -48,6 +53,42 @@ func readAll(conn *websocket.Conn) {
 	for {
 		if _, _, err := conn.ReadMessage(); err != nil {
 			return
+		}
+	}
+}
+
+// TestProbesAreNotKeptOut: where as many are connecting as may, probes still get an answer: a bridge that was restarted
+// for the want of one would lose its subscribers.
+func TestProbesAreNotKeptOut(t *testing.T) {
+	b := start(t, bridge.Config{Limits: delivery.Limits{PerAddress: 1}})
+	begin := func() net.Conn {
+		t.Helper()
+		conn, err := net.Dial("tcp", b.HTTPAddr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		if _, err := io.WriteString(conn, "G"); err != nil {
+			t.Fatal(err)
+		}
+		return conn
+	}
+	begin()
+	refused := begin()
+	if err := refused.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil { // the first may take ten
+		t.Fatal(err)
+	}
+	if _, err := refused.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatalf("there is room for another: %v", err)
+	}
+	for _, path := range []string{"/healthz", "/readyz"} {
+		response, err := http.Get("http://" + b.AdminAddr() + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		if response.StatusCode != http.StatusOK {
+			t.Errorf("%s: %s", path, response.Status)
 		}
 	}
 }

@@ -19,9 +19,12 @@ import (
 	"google.golang.org/grpc/credentials"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
+	reflectionv1 "google.golang.org/grpc/reflection/grpc_reflection_v1"
+	reflectionv1alpha "google.golang.org/grpc/reflection/grpc_reflection_v1alpha"
 	"google.golang.org/grpc/status"
 
 	"github.com/rotki/notification-bridge/bridge/auth"
+	"github.com/rotki/notification-bridge/bridge/limit"
 )
 
 const (
@@ -36,6 +39,8 @@ const (
 	flushGrace = time.Second
 	// handshakeTimeout is how long a connection may take to begin to speak HTTP/2.
 	handshakeTimeout = 3 * time.Second
+	// asksPerCall is how often a call waits for AskTimeout at the most: for the store, and for the other bridges.
+	asksPerCall = 2
 )
 
 func (s *Server) options() []grpc.ServerOption {
@@ -53,6 +58,9 @@ func (s *Server) options() []grpc.ServerOption {
 		grpc.MaxHeaderListSize(maxHeaders),
 		grpc.MaxConcurrentStreams(maxStreams),
 		grpc.ConnectionTimeout(handshakeTimeout),
+		grpc.InTapHandle(limit.CallTime(asksPerCall*s.config.AskTimeout+handshakeTimeout, healthv1.Health_Watch_FullMethodName,
+			reflectionv1.ServerReflection_ServerReflectionInfo_FullMethodName,
+			reflectionv1alpha.ServerReflection_ServerReflectionInfo_FullMethodName)),
 		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: maxIdle, Time: 30 * time.Second, Timeout: 20 * time.Second}),
 		grpc.ChainUnaryInterceptor(
 			s.metrics.count,

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"log/slog"
 	"math"
+	"net/netip"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -63,6 +64,12 @@ type Config struct {
 	MaxStreams int
 	// MaxConnections is how many connections there may be in all; 10,000 by default. One beyond that is closed at once.
 	MaxConnections int
+	// MaxPerAddress is how many of these may come from one address, of IPv6 from one /64; any number by default. It is not
+	// for the addresses that are Trusted, those of proxies.
+	MaxPerAddress int
+	Trusted       []netip.Prefix
+	// CallTimeout is how long a call may take that is no stream, its request included; 10 s by default.
+	CallTimeout time.Duration
 	// Logger gets a line per stream, and at most one a second for each kind of refusal and limit; none by default.
 	Logger *slog.Logger
 	// Registerer gets the metrics; none by default.
@@ -111,6 +118,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.MaxConnections == 0 {
 		c.MaxConnections = DefaultMaxConnections
+	}
+	if c.CallTimeout == 0 {
+		c.CallTimeout = handshakeTimeout
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

@@ -9,6 +9,8 @@ import (
 
 	"google.golang.org/grpc/credentials"
 
+	"github.com/rotki/notification-bridge/bridge/limit"
+
 	"github.com/rotki/notification-bridge/bridge/auth"
 )
 
@@ -27,10 +29,8 @@ func (h handshakes) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInf
 	encrypted, info, err := h.TransportCredentials.ServerHandshake(raw)
 	if err != nil {
 		h.failed(raw.RemoteAddr(), err)
-	} else if tracked, ok := raw.(*conn); ok {
-		if of, ok := info.(credentials.TLSInfo); ok && len(of.State.PeerCertificates) > 0 {
-			tracked.endAt(of.State.PeerCertificates[0].NotAfter)
-		}
+	} else if of, ok := info.(credentials.TLSInfo); ok && len(of.State.PeerCertificates) > 0 {
+		limit.CloseAt(raw, of.State.PeerCertificates[0].NotAfter)
 	}
 	return encrypted, info, err
 }

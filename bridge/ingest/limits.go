@@ -28,6 +28,7 @@ const (
 	streamsBound     bound = "streams"
 	callsBound       bound = "calls"
 	connectionsBound bound = "connections"
+	addressBound     bound = "connections_per_address"
 )
 
 func newLimited(registerer prometheus.Registerer) map[bound]prometheus.Counter {
@@ -37,7 +38,7 @@ func newLimited(registerer prometheus.Registerer) map[bound]prometheus.Counter {
 	}, []string{"limit"})
 	registerer.MustRegister(vector)
 	counters := make(map[bound]prometheus.Counter)
-	for _, b := range []bound{rateBound, streamsBound, callsBound, connectionsBound} {
+	for _, b := range []bound{rateBound, streamsBound, callsBound, connectionsBound, addressBound} {
 		counters[b] = vector.WithLabelValues(string(b))
 	}
 	return counters
@@ -89,10 +90,13 @@ func (s *Server) turnAway(ctx context.Context, b bound, message string, wait tim
 }
 
 // tooManyConnections tells of one that was closed.
-func (s *Server) tooManyConnections(from net.Addr) {
-	s.limited[connectionsBound].Inc()
-	s.notices[connectionsBound].Log(context.Background(),
-		slog.String("limit", string(connectionsBound)), slog.String("peer", from.String()))
+func (s *Server) tooManyConnections(from net.Addr, perAddress bool) {
+	b := connectionsBound
+	if perAddress {
+		b = addressBound
+	}
+	s.limited[b].Inc()
+	s.notices[b].Log(context.Background(), slog.String("limit", string(b)), slog.String("peer", from.String()))
 }
 
 var errTooManyCalls = errors.New("too many calls")

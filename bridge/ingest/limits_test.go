@@ -36,7 +36,7 @@ func retryAfter(t *testing.T, err error) time.Duration {
 }
 
 // limited checks how often each limit turned somebody away.
-func limited(t *testing.T, registry *prometheus.Registry, rate, streams, calls, connections int) {
+func limited(t *testing.T, registry *prometheus.Registry, rate, streams, calls, connections, perAddress int) {
 	t.Helper()
 	families, err := registry.Gather()
 	if err != nil {
@@ -50,7 +50,7 @@ func limited(t *testing.T, registry *prometheus.Registry, rate, streams, calls, 
 			}
 		}
 	}
-	want := map[string]int{"rate": rate, "streams": streams, "calls": calls, "connections": connections}
+	want := map[string]int{"rate": rate, "streams": streams, "calls": calls, "connections": connections, "connections_per_address": perAddress}
 	if !maps.Equal(got, want) {
 		t.Errorf("turned away: %v, want %v", got, want)
 	}
@@ -79,7 +79,7 @@ func TestRate(t *testing.T) {
 	}
 	send(t, bob, "d")
 	expect(t, bob, "d", "4")
-	limited(t, registry, 2, 0, 0, 0)
+	limited(t, registry, 2, 0, 0, 0, 0)
 }
 
 // TestRateAnswersWhatWasTaken: also what the journal has not stored yet.
@@ -127,7 +127,7 @@ func TestTooManyStreams(t *testing.T) {
 	again := open(t, conn, "ann")
 	send(t, again, "d")
 	expect(t, again, "d", "4")
-	limited(t, registry, 0, 1, 0, 0)
+	limited(t, registry, 0, 1, 0, 0, 0)
 	if text := log.String(); !strings.Contains(text, "limit=streams") || !strings.Contains(text, "subject=ann") {
 		t.Errorf("the log does not tell of it:\n%s", text)
 	}
@@ -149,8 +149,14 @@ func TestTooManyCalls(t *testing.T) {
 }
 
 func TestTooManyConnections(t *testing.T) {
+	t.Run("in all", func(t *testing.T) { tooManyConnections(t, ingest.Config{MaxConnections: 2}, 3, 0) })
+	t.Run("per address", func(t *testing.T) { tooManyConnections(t, ingest.Config{MaxPerAddress: 2}, 0, 3) })
+}
+
+func tooManyConnections(t *testing.T, config ingest.Config, inAll, perAddress int) {
 	registry := prometheus.NewRegistry()
-	_, addr := listen(t, ingest.Config{Sink: new(quickSink), MaxConnections: 2, Registerer: registry})
+	config.Sink, config.Registerer = new(quickSink), registry
+	_, addr := listen(t, config)
 	first := dial(t, addr)
 	s := open(t, first, "")
 	send(t, s, "a")
@@ -171,7 +177,7 @@ func TestTooManyConnections(t *testing.T) {
 			t.Errorf("a third connection: %d bytes, %v", n, err)
 		}
 	}
-	limited(t, registry, 0, 0, 0, 3)
+	limited(t, registry, 0, 0, 0, inAll, perAddress)
 	send(t, s, "c")
 	expect(t, s, "c", "3")
 	_ = first.Close()
@@ -179,4 +185,33 @@ func TestTooManyConnections(t *testing.T) {
 	if _, err := healthv1.NewHealthClient(dial(t, addr)).Check(t.Context(), nil, grpc.WaitForReady(true)); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestCallThatIsHeldOpen: whoever begins a call and does not send its request, for which nobody has asked him who he is
+// yet, holds neither the call nor the connection for long.
+func TestCallThatIsHeldOpen(t *testing.T) {
+	_, addr := listen(t, ingest.Config{
+		Sink: new(quickSink), CallTimeout: time.Millisecond, Authenticate: people{"ann": {Subject: "ann"}}.authenticate,
+	})
+	s := open(t, dial(t, addr), "ann") // which lasts
+	send(t, s, "a")
+	expect(t, s, "a", "1")
+	for _, method := range []string{healthv1.Health_Check_FullMethodName, healthv1.Health_List_FullMethodName} {
+		held, err := dial(t, addr).NewStream(t.Context(), &grpc.StreamDesc{ClientStreams: true}, method)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan error, 1)
+		go func() { ended <- held.RecvMsg(new(healthv1.HealthCheckResponse)) }()
+		select {
+		case err := <-ended:
+			if status.Code(err) != codes.DeadlineExceeded {
+				t.Errorf("%s ends with %v", method, err)
+			}
+		case <-time.After(30 * time.Second):
+			t.Fatalf("%s is held open", method)
+		}
+	}
+	send(t, s, "b")
+	expect(t, s, "b", "2")
 }

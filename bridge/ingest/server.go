@@ -32,6 +32,8 @@ import (
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
+	reflectionv1 "google.golang.org/grpc/reflection/grpc_reflection_v1"
+	reflectionv1alpha "google.golang.org/grpc/reflection/grpc_reflection_v1alpha"
 	"google.golang.org/grpc/status"
 
 	"github.com/rotki/notification-bridge/bridge/limit"
@@ -55,7 +57,7 @@ type Server struct {
 	calls     *limit.Rates[account]
 	held      atomic.Bool // nothing is taken for now from those who have a token that can be revoked
 	draining  chan struct{}
-	conns     conns
+	conns     *limit.Conns
 	streams   streams
 	receivers sync.WaitGroup // the streams' receiving goroutines, which end after them
 }
@@ -82,7 +84,9 @@ func New(config Config) *Server {
 	if config.PublishRate > 0 {
 		s.rates = limit.NewRates[account](config.PublishRate, config.PublishBurst)
 	}
-	s.conns = conns{atMost: config.MaxConnections, refused: s.tooManyConnections}
+	s.conns = limit.NewConns(limit.ConnsConfig{
+		Max: config.MaxConnections, PerAddress: config.MaxPerAddress, Trusted: config.Trusted, Refused: s.tooManyConnections,
+	})
 	s.grpc = grpc.NewServer(s.options()...)
 	notificationsv1.RegisterNotificationServiceServer(s.grpc, s)
 	healthv1.RegisterHealthServer(s.grpc, s.health)
@@ -106,6 +110,9 @@ func (s *Server) options() []grpc.ServerOption {
 		grpc.MaxHeaderListSize(maxHeaderBytes),
 		grpc.MaxConcurrentStreams(uint32(min(config.MaxStreams, math.MaxInt32)) + otherStreams),
 		grpc.ConnectionTimeout(handshakeTimeout),
+		grpc.InTapHandle(limit.CallTime(config.CallTimeout, notificationsv1.NotificationService_Publish_FullMethodName,
+			healthv1.Health_Watch_FullMethodName, reflectionv1.ServerReflection_ServerReflectionInfo_FullMethodName,
+			reflectionv1alpha.ServerReflection_ServerReflectionInfo_FullMethodName)),
 		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: maxIdle, Time: 30 * time.Second, Timeout: 20 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 		grpc.ChainStreamInterceptor(
@@ -148,7 +155,7 @@ func (s *Server) recovered(ctx context.Context, panicked any) error {
 
 // Serve accepts publishers until Drain is called, and then returns nil.
 func (s *Server) Serve(listener net.Listener) error {
-	if err := s.grpc.Serve(s.conns.track(listener)); err != nil {
+	if err := s.grpc.Serve(s.conns.Listen(listener)); err != nil {
 		return fmt.Errorf("serve gRPC on %s: %w", listener.Addr(), err)
 	}
 	return nil
@@ -174,7 +181,7 @@ func (s *Server) Drain(ctx context.Context) {
 	flushing, cancel := context.WithTimeout(ctx, flushGrace)
 	defer cancel()
 	stop := context.AfterFunc(flushing, func() {
-		s.conns.cut() // grpc.Server.Stop waits for handshakes, which may take gRPC's two minutes
+		s.conns.Cut() // grpc.Server.Stop waits for handshakes, which may take gRPC's two minutes
 		s.grpc.Stop()
 	})
 	defer stop()

@@ -6,8 +6,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"slices"
-	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -33,22 +31,9 @@ type PendingConfig struct {
 // head of a request. To the client it was reset, or has ended if it said nothing; it gets no status, since to be told
 // one it would have to be let in.
 type Pending struct {
-	config  PendingConfig
+	counted counted
 	refused map[bound]refusals
-
-	mu      sync.Mutex
-	conns   map[net.Conn]netip.Prefix // to the source that each counts for, invalid for none
-	sources Counts[netip.Prefix]
 }
-
-// bound is which limit a connection was refused for, as a metric label.
-type bound string
-
-const (
-	withinLimits      bound = ""
-	pendingInAll      bound = "pending"
-	pendingPerAddress bound = "pending_per_address"
-)
 
 type refusals struct {
 	total  prometheus.Counter
@@ -60,21 +45,24 @@ func NewPending(config PendingConfig) *Pending {
 	if config.Registerer == nil {
 		config.Registerer = prometheus.NewRegistry()
 	}
-	p := &Pending{config: config, refused: make(map[bound]refusals), conns: make(map[net.Conn]netip.Prefix)}
+	p := &Pending{
+		counted: counted{max: config.Max, perAddress: config.PerAddress, trusted: config.Trusted},
+		refused: make(map[bound]refusals),
+	}
 	total := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "bridge_connections_refused_total",
 		Help: "TCP connections that were closed at once, by the limit that did not allow for them.",
 	}, []string{"limit"})
-	for b, message := range map[bound]string{
-		pendingInAll:      "connection refused: too many are pending",
-		pendingPerAddress: "connection refused: too many are pending from its address",
+	for b, told := range map[bound]struct{ label, message string }{
+		inAll:      {"pending", "connection refused: too many are pending"},
+		perAddress: {"pending_per_address", "connection refused: too many are pending from its address"},
 	} {
-		p.refused[b] = refusals{total.WithLabelValues(string(b)), NewNotice(config.Logger, slog.LevelWarn, message)}
+		p.refused[b] = refusals{total.WithLabelValues(told.label), NewNotice(config.Logger, slog.LevelWarn, told.message)}
 	}
 	config.Registerer.MustRegister(total, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "bridge_pending_connections",
 		Help: "TCP connections that shake hands, send a request, are being answered, or are kept for another.",
-	}, func() float64 { return float64(p.pending()) }))
+	}, func() float64 { return float64(p.counted.size()) }))
 	return p
 }
 
@@ -87,55 +75,12 @@ func (p *Pending) ConnState(conn net.Conn, state http.ConnState) {
 	switch state {
 	case http.StateNew:
 		from := remote(conn)
-		if b := p.take(conn, from); b != withinLimits {
+		if b := p.counted.take(conn, from); b != withinLimits {
 			p.refused[b].total.Inc()
 			_ = conn.Close() // it was never let in
 			p.refused[b].notice.Log(context.Background(), slog.String("from", from.String()))
 		}
 	case http.StateHijacked, http.StateClosed:
-		p.release(conn)
+		p.counted.release(conn)
 	}
-}
-
-func (p *Pending) take(conn net.Conn, from netip.Addr) bound {
-	var source netip.Prefix
-	trusted := func(proxies netip.Prefix) bool { return proxies.Contains(from.WithZone("")) }
-	if p.config.PerAddress > 0 && !slices.ContainsFunc(p.config.Trusted, trusted) {
-		source = Source(from)
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.config.Max > 0 && len(p.conns) >= p.config.Max {
-		return pendingInAll
-	}
-	if source.IsValid() && !p.sources.Take(source, p.config.PerAddress) {
-		return pendingPerAddress
-	}
-	p.conns[conn] = source
-	return withinLimits
-}
-
-// release forgets a connection; one that was refused, it has never known.
-func (p *Pending) release(conn net.Conn) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if source, ok := p.conns[conn]; ok {
-		delete(p.conns, conn)
-		p.sources.Release(source)
-	}
-}
-
-func (p *Pending) pending() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return len(p.conns)
-}
-
-// remote returns the address at the other end, invalid if that is not an IP address.
-func remote(conn net.Conn) netip.Addr {
-	addr, ok := conn.RemoteAddr().(*net.TCPAddr)
-	if !ok {
-		return netip.Addr{}
-	}
-	return addr.AddrPort().Addr().Unmap()
 }
