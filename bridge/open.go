@@ -133,12 +133,13 @@ func (b *Bridge) serveHTTP(upstream *url.URL, registry *prometheus.Registry) {
 		endpoint: b.delivery, events: b.delivery.Events(), contract: &b.contract, local: isLoopback(b.httpListener.Addr()),
 	}
 	if upstream != nil {
-		handler.upstream = newUpstream(
-			upstream, b.upstream, b.callers.proxies, b.config.Access.SubjectHeader, b.config.Logger)
+		handler.upstream = newPassage(newUpstream(
+			upstream, b.upstream, b.callers.proxies, b.config.Access.SubjectHeader, b.config.Logger),
+			passedFor(openFiles()), b.config.Logger, registry)
 	}
 	b.http = newHTTPServer(handler, b.config.Logger)
 	pending := limit.NewPending(limit.PendingConfig{
-		Max:        pendingFor(openFiles()),
+		Max:        pendingFor(openFiles(), upstream != nil),
 		PerAddress: b.config.Limits.PerAddress,
 		Trusted:    b.callers.proxies,
 		Logger:     b.config.Logger,
@@ -185,8 +186,17 @@ func publishersFor(files int) int { return min(files/16, ingest.DefaultMaxConnec
 // operatorsFor returns how many connections operators may have at each address, 0 for any number.
 func operatorsFor(files int) int { return min(files/64, 1000) }
 
-// pendingFor returns how many subscribers may be connecting at a time, 0 for any number.
-func pendingFor(files int) int { return files / 4 }
+// pendingFor returns how many subscribers may be connecting at a time, 0 for any number. What is passed on has a half of
+// that, for two files each: one to the upstream, and the client's own once it speaks another protocol.
+func pendingFor(files int, upstream bool) int {
+	if upstream {
+		return files / 8
+	}
+	return files / 4
+}
+
+// passedFor returns how many requests may be passed on at a time, 0 for any number.
+func passedFor(files int) int { return files / 16 }
 
 func (b *Bridge) listen() error {
 	subscribers := net.ListenConfig{Control: awaitFirstByte}

@@ -9,9 +9,8 @@ import (
 
 	"google.golang.org/grpc/credentials"
 
-	"github.com/rotki/notification-bridge/bridge/limit"
-
 	"github.com/rotki/notification-bridge/bridge/auth"
+	"github.com/rotki/notification-bridge/bridge/limit"
 )
 
 // noCertificate is how crypto/tls says, without a type, that a client has shown none.
