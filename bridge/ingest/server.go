@@ -126,7 +126,8 @@ func (s *Server) options() []grpc.ServerOption {
 			s.calling.UnaryServerInterceptor(),
 			recovery.UnaryServerInterceptor(recovered),
 			s.authenticateCall(),
-			s.limitCall,
+			// Probes and whoever comes through the same proxy have one address, and nobody could be told from the other.
+			selector.UnaryServerInterceptor(s.limitCall, selector.MatchFunc(needsCredential)),
 			selector.UnaryServerInterceptor(logging.UnaryServerInterceptor(log, logFinished), selector.MatchFunc(needsCredential)),
 		),
 	}
