@@ -47,9 +47,10 @@ func later(err error, answer *http.Response) error {
 	return err
 }
 
-// pauseAfter returns how long to wait after an error: as the server says, or as long as the backoff does.
+// pauseAfter returns how long to wait after an error: as the server says, or as long as the backoff does. One that says
+// "at once", as a date does by a clock that is behind, would be asked without a pause for as long as it does.
 func (p *pauses) pauseAfter(err error) time.Duration {
-	if e, ok := errors.AsType[*laterError](err); ok {
+	if e, ok := errors.AsType[*laterError](err); ok && e.after > 0 {
 		return spread(e.after)
 	}
 	return p.take()

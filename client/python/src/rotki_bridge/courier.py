@@ -118,7 +118,7 @@ class Courier:
             _logger.warning(
                 "the bridge at %s cannot be reached, retrying; %d notifications wait: %s", self._name, unanswered, details
             )
-        self._outbox.pause(self._backoff.take() if delay is None else delay)
+        self._outbox.pause(delay or self._backoff.take())  # "at once" is for the backoff, too
 
     def _is_final(self, code: Optional[grpc.StatusCode]) -> bool:
         """Says whether another attempt would end the same way. A token that has expired may have been replaced."""
