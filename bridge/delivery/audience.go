@@ -35,19 +35,45 @@ func (f *filter) key() string {
 // wants reports whether a notification's type is among those that the filter's subscribers get.
 func (f *filter) wants(typ string) bool { return f.types == nil || slices.Contains(f.types, typ) }
 
-// audience counts the subscribers by filter and by subject. It is safe for concurrent use.
+// tally counts subscribers by the types that they get, so that nobody who asks for others than everybody else does makes
+// the counting slow.
+type tally struct {
+	all int // those without a choice of types
+	of  map[string]int
+}
+
+// add counts n subscribers more with a filter. It reports whether any are left.
+func (t *tally) add(f *filter, n int) bool {
+	if f.types == nil {
+		t.all += n
+	}
+	for _, typ := range f.types {
+		if t.of == nil {
+			t.of = make(map[string]int)
+		}
+		if t.of[typ] += n; t.of[typ] == 0 {
+			delete(t.of, typ)
+		}
+	}
+	return t.all > 0 || len(t.of) > 0
+}
+
+// wanting returns how many get a type. A nil tally is of nobody.
+func (t *tally) wanting(typ string) int {
+	if t == nil {
+		return 0
+	}
+	return t.all + t.of[typ]
+}
+
+// audience counts the subscribers by what they get, and by subject. It is safe for concurrent use.
 type audience struct {
 	mu       sync.RWMutex
 	filters  map[string]*filter
-	subjects map[string][]share
+	everyone tally
+	subjects map[string]*tally // of those who get any type
 	total    int
 	empty    chan struct{} // closed when the last one leaves, if somebody waits for that
-}
-
-// share is how many of a subject's connections have a filter.
-type share struct {
-	filter *filter
-	count  int
 }
 
 // join counts a subscriber and returns the filter that it shares. The subject is empty for somebody anonymous.
@@ -59,15 +85,13 @@ func (a *audience) join(f *filter, subject string) *filter {
 	} else {
 		if a.filters == nil {
 			a.filters = make(map[string]*filter)
-			a.subjects = make(map[string][]share)
+			a.subjects = make(map[string]*tally)
 		}
 		a.filters[f.key()] = f
 	}
 	f.count++
 	a.total++
-	if subject != "" {
-		a.add(subject, f, 1)
-	}
+	a.add(f, subject, 1)
 	return f
 }
 
@@ -77,29 +101,25 @@ func (a *audience) leave(f *filter, subject string) {
 	if f.count--; f.count == 0 {
 		delete(a.filters, f.key())
 	}
-	if subject != "" {
-		a.add(subject, f, -1)
-	}
+	a.add(f, subject, -1)
 	if a.total--; a.total == 0 && a.empty != nil {
 		close(a.empty)
 		a.empty = nil
 	}
 }
 
-// add changes how many of a subject's connections have a filter. mu must be held.
-func (a *audience) add(subject string, f *filter, n int) {
-	shares := a.subjects[subject]
-	i := slices.IndexFunc(shares, func(s share) bool { return s.filter == f })
-	if i < 0 {
-		a.subjects[subject] = append(shares, share{f, n})
+// add counts n connections more, everybody's and the subject's. mu must be held.
+func (a *audience) add(f *filter, subject string, n int) {
+	a.everyone.add(f, n)
+	if subject == "" {
 		return
 	}
-	if shares[i].count += n; shares[i].count > 0 {
-		return
+	own := a.subjects[subject]
+	if own == nil {
+		own = new(tally)
+		a.subjects[subject] = own
 	}
-	if shares = slices.Delete(shares, i, i+1); len(shares) > 0 {
-		a.subjects[subject] = shares
-	} else {
+	if !own.add(f, n) {
 		delete(a.subjects, subject)
 	}
 }
@@ -108,20 +128,12 @@ func (a *audience) add(subject string, f *filter, n int) {
 func (a *audience) count(typ string, recipients []string) int {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
-	n := 0
 	if len(recipients) == 0 {
-		for _, f := range a.filters {
-			if f.wants(typ) {
-				n += f.count
-			}
-		}
+		return a.everyone.wanting(typ)
 	}
+	n := 0
 	for _, recipient := range recipients {
-		for _, s := range a.subjects[recipient] {
-			if s.filter.wants(typ) {
-				n += s.count
-			}
-		}
+		n += a.subjects[recipient].wanting(typ)
 	}
 	return n
 }
