@@ -186,8 +186,8 @@ func publishersFor(files int) int { return min(files/16, ingest.DefaultMaxConnec
 // operatorsFor returns how many connections operators may have at each address, 0 for any number.
 func operatorsFor(files int) int { return min(files/64, 1000) }
 
-// pendingFor returns how many subscribers may be connecting at a time, 0 for any number. What is passed on has a half of
-// that, for two files each: one to the upstream, and the client's own once it speaks another protocol.
+// pendingFor returns how many subscribers may be connecting at a time, 0 for any number. What is passed on has a half
+// of that, for two files each: one to the upstream, and the client's own once it speaks another protocol.
 func pendingFor(files int, upstream bool) int {
 	if upstream {
 		return files / 8

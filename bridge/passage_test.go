@@ -78,7 +78,8 @@ func say(t *testing.T, addr, what string) net.Conn {
 	return conn
 }
 
-// TestBodyThatStalls: who does not send what he has announced is told, and the connection ends; nobody blames the upstream.
+// TestBodyThatStalls: who does not send what he has announced is told, and the connection ends; nobody blames the
+// upstream.
 func TestBodyThatStalls(t *testing.T) {
 	addr, log := pass(t, func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)

@@ -119,8 +119,8 @@ func (b *patientBody) Close() error {
 	return err
 }
 
-// waitForAnswer takes the deadline back: net/http reads on to find out whether the client has gone, and the answer may take
-// as long as it likes.
+// waitForAnswer takes the deadline back: net/http reads on to find out whether the client has gone, and the answer may
+// take as long as it likes.
 func (b *patientBody) waitForAnswer() { _ = b.connection.SetReadDeadline(time.Time{}) }
 
 // looksLike reports whether two names of headers are one to a server that takes - for _, as CGI and WSGI do.

@@ -58,8 +58,8 @@ func (s *Server) options() []grpc.ServerOption {
 		grpc.MaxHeaderListSize(maxHeaders),
 		grpc.MaxConcurrentStreams(maxStreams),
 		grpc.ConnectionTimeout(handshakeTimeout),
-		grpc.InTapHandle(limit.CallTime(asksPerCall*s.config.AskTimeout+handshakeTimeout, healthv1.Health_Watch_FullMethodName,
-			reflectionv1.ServerReflection_ServerReflectionInfo_FullMethodName,
+		grpc.InTapHandle(limit.CallTime(asksPerCall*s.config.AskTimeout+handshakeTimeout,
+			healthv1.Health_Watch_FullMethodName, reflectionv1.ServerReflection_ServerReflectionInfo_FullMethodName,
 			reflectionv1alpha.ServerReflection_ServerReflectionInfo_FullMethodName)),
 		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: maxIdle, Time: 30 * time.Second, Timeout: 20 * time.Second}),
 		grpc.ChainUnaryInterceptor(

@@ -117,3 +117,27 @@ func TestShutdown(t *testing.T) {
 		t.Errorf("a server that was shut down answers %v", err)
 	}
 }
+
+// TestCallThatIsHeldOpen: whoever begins a call and does not send its request, which comes before he is asked who he is,
+// does not hold it for long.
+func TestCallThatIsHeldOpen(t *testing.T) {
+	b := start(t, nil, control.Config{
+		Name: "a", AskTimeout: time.Millisecond, Authenticate: func(context.Context) (auth.Caller, error) {
+			return auth.Caller{}, &auth.Refusal{Defect: auth.Missing}
+		},
+	})
+	held, err := b.conn.NewStream(t.Context(), &grpc.StreamDesc{ClientStreams: true}, adminv1.AdminService_ListConnections_FullMethodName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- held.RecvMsg(new(adminv1.ListConnectionsResponse)) }()
+	select {
+	case err := <-ended:
+		if status.Code(err) != codes.DeadlineExceeded {
+			t.Errorf("it ends with %v", err)
+		}
+	case <-time.After(30 * time.Second):
+		t.Error("it is held open")
+	}
+}

@@ -35,8 +35,8 @@ func (f *filter) key() string {
 // wants reports whether a notification's type is among those that the filter's subscribers get.
 func (f *filter) wants(typ string) bool { return f.types == nil || slices.Contains(f.types, typ) }
 
-// tally counts subscribers by the types that they get, so that nobody who asks for others than everybody else does makes
-// the counting slow.
+// tally counts subscribers by the types that they get, so that nobody who asks for others than everybody else does
+// makes the counting slow.
 type tally struct {
 	all int // those without a choice of types
 	of  map[string]int

@@ -50,7 +50,9 @@ func limited(t *testing.T, registry *prometheus.Registry, rate, streams, calls, 
 			}
 		}
 	}
-	want := map[string]int{"rate": rate, "streams": streams, "calls": calls, "connections": connections, "connections_per_address": perAddress}
+	want := map[string]int{
+		"rate": rate, "streams": streams, "calls": calls, "connections": connections, "connections_per_address": perAddress,
+	}
 	if !maps.Equal(got, want) {
 		t.Errorf("turned away: %v, want %v", got, want)
 	}

@@ -1,6 +1,6 @@
 // Package limit bounds what callers may have of a server: how often they come (Rates), how much they hold (Counts), how
-// many connections they have (Conns), and how many of those wait for an answer (Pending). A Notice says in the log that a limit is at work, and does not
-// fill it.
+// many connections they have (Conns), how many of those wait for an answer (Pending), and how long a call may take
+// (CallTime). A Notice says in the log that a limit is at work, and does not fill it.
 //
 // # Concurrency
 //
