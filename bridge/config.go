@@ -50,6 +50,7 @@ type Config struct {
 	// Access says who may come in: everybody by default, from this machine.
 	Access AccessConfig
 	// Limits bound subscribers; see delivery.Limits. By default they have no bounds but the process's file descriptors.
+	// PerAddress is for publishers' connections, too, which count by themselves.
 	Limits delivery.Limits
 	// ClientRate is how many messages a subscriber may send in a second; 1,000 by default.
 	ClientRate int

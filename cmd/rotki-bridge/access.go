@@ -56,7 +56,7 @@ func (f accessFlags) config() bridge.AccessConfig {
 type limitFlags struct {
 	MaxConnections           int `default:"0" help:"How many subscribers there may be; 0 for as many as the process may have files open."`
 	MaxConnectionsPerSubject int `default:"0" help:"How many of one subject; 0 for no limit."`
-	MaxConnectionsPerAddress int `default:"0" help:"How many from one address (of IPv6: a /64); 0 for no limit."`
+	MaxConnectionsPerAddress int `default:"0" help:"How many from one address (of IPv6: a /64), and as many of publishers; 0 for no limit."`
 	MaxHandshakes            int `default:"0" help:"How many handshakes may begin in a second; 0 for no limit."`
 	MaxHandshakesPerAddress  int `default:"0" help:"How many from one address; 0 for no limit."`
 	ClientRate               int `default:"1000" help:"How many messages a subscriber may send in a second. rotki's frontend sends none."`
