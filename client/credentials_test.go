@@ -265,10 +265,10 @@ func TestSubscriberShowsItsToken(t *testing.T) {
 		shown <- r.Header.Get("Authorization")
 		switch attempt++; attempt {
 		case 1:
-			w.Header().Set("Retry-After", "0")
+			w.Header().Set("Retry-After", "1")
 			http.Error(w, "full", http.StatusServiceUnavailable)
 		case 2:
-			w.Header().Set("Retry-After", time.Now().Add(-time.Minute).UTC().Format(http.TimeFormat))
+			w.Header().Set("Retry-After", time.Now().Add(2*time.Second).UTC().Format(http.TimeFormat))
 			http.Error(w, "too fast", http.StatusTooManyRequests)
 		case 3:
 			upgraded(func(conn *websocket.Conn) {
