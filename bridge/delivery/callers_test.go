@@ -187,6 +187,8 @@ func TestManyRecipients(t *testing.T) {
 // TestTypesOfToken: a token may narrow what its bearer sees, whatever it asks for.
 func TestTypesOfToken(t *testing.T) {
 	s := serve(t, delivery.Config{Authenticate: named}, journal.MemoryConfig{})
+	s.dialAs(t, "bob", "") // these two share their filters with nobody below
+	s.dialAs(t, "bob", "?types=legacy,other")
 	for name, tc := range map[string]struct {
 		query string
 		types []string
@@ -197,6 +199,9 @@ func TestTypesOfToken(t *testing.T) {
 		"one, asked":       {"?types=other,legacy", []string{"other"}, []string{"other"}},
 		"another is asked": {"?types=legacy", []string{"other"}, nil},
 		"unknown ones":     {"", []string{"no_type"}, nil},
+		"a star":           {"", []string{"*"}, nil},
+		"a comma":          {"", []string{"legacy,other"}, nil},
+		"an empty one":     {"", []string{""}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			header := []string{"Token-Id", name}
@@ -264,7 +269,7 @@ func TestTypesAreNames(t *testing.T) {
 func TestExpires(t *testing.T) { onEveryWire(t, testExpires) }
 
 func testExpires(t *testing.T, w wire) {
-	s := serveOn(t, w, delivery.Config{Authenticate: named, PingInterval: time.Second}, journal.MemoryConfig{})
+	s := serveOn(t, w, delivery.Config{Authenticate: named, PingInterval: patience}, journal.MemoryConfig{})
 	short, long := s.dialAs(t, "ann", "", "Lasts", "100ms"), s.dialAs(t, "ann", "", "Lasts", "1h")
 	if code := closeCode(t, short); code != websocket.ClosePolicyViolation {
 		t.Errorf("the one that expires ended with %d", code)
