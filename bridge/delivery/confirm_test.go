@@ -11,7 +11,7 @@ import (
 
 // TestConfirmsAfterIdling: that a client is asked when there is nothing to confirm does not keep it from being asked later.
 func TestConfirmsAfterIdling(t *testing.T) {
-	s := serveSessions(t, wire{}, delivery.Config{PingInterval: 200 * time.Millisecond}, journal.MemoryConfig{})
+	s := serveSessions(t, wire{}, delivery.Config{PingInterval: 2 * time.Second}, journal.MemoryConfig{})
 	p := s.page()
 	conn, _ := p.connect(t, "")
 	pinged := make(chan struct{}, 100)

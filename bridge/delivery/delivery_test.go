@@ -263,7 +263,7 @@ func TestPingTimeout(t *testing.T) { onEveryWire(t, testPingTimeout) }
 
 func testPingTimeout(t *testing.T, w wire) {
 	t.Parallel() // it mostly waits
-	s := serveOn(t, w, delivery.Config{PingInterval: 300 * time.Millisecond}, journal.MemoryConfig{})
+	s := serveOn(t, w, delivery.Config{PingInterval: time.Second}, journal.MemoryConfig{})
 	dead, alive := s.dial(t, ""), s.dial(t, "")
 	dead.SetPingHandler(func(string) error { return nil })
 	pings := make(chan struct{}, 1000)

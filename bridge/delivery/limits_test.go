@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -34,21 +35,26 @@ func (s *served) refusedAs(t *testing.T, subject string) (status int, retryAfter
 func TestLimits(t *testing.T) {
 	for name, tc := range map[string]struct {
 		limits   delivery.Limits
+		admits   int // the next one is refused
 		metric   string
 		sentence string
 	}{
-		"in all":                 {delivery.Limits{Connections: 2}, "connections", "as many connections as it may"},
-		"of a subject":           {delivery.Limits{PerSubject: 2}, "connections_per_subject", "close one"},
-		"from an address":        {delivery.Limits{PerAddress: 2}, "connections_per_address", "from your address"},
-		"handshakes":             {delivery.Limits{Handshakes: 2}, "handshakes", "too many"},
-		"handshakes per address": {delivery.Limits{HandshakesPerAddress: 2}, "handshakes_per_address", "too many"},
+		"in all":                 {delivery.Limits{Connections: 2}, 2, "connections", "as many connections as it may"},
+		"of a subject":           {delivery.Limits{PerSubject: 2}, 2, "connections_per_subject", "close one"},
+		"from an address":        {delivery.Limits{PerAddress: 2}, 2, "connections_per_address", "from your address"},
+		"handshakes":             {delivery.Limits{Handshakes: 0.01}, 1, "handshakes", "too many"},
+		"handshakes per address": {delivery.Limits{HandshakesPerAddress: 0.01}, 1, "handshakes_per_address", "too many"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := serve(t, delivery.Config{Authenticate: named, Limits: tc.limits}, journal.MemoryConfig{})
-			first, second := s.dialAs(t, "ann", ""), s.dialAs(t, "ann", "")
+			var admitted []*websocket.Conn
+			for range tc.admits {
+				admitted = append(admitted, s.dialAs(t, "ann", ""))
+			}
 			status, retryAfter, sentence := s.refusedAs(t, "ann")
-			if status != http.StatusServiceUnavailable || retryAfter == "" || !strings.Contains(sentence, tc.sentence) {
-				t.Errorf("the third was answered with %d, Retry-After %q: %s", status, retryAfter, sentence)
+			wait, err := strconv.Atoi(retryAfter)
+			if status != http.StatusServiceUnavailable || err != nil || !strings.Contains(sentence, tc.sentence) {
+				t.Errorf("the next was answered with %d, Retry-After %q: %s", status, retryAfter, sentence)
 			}
 			if got := s.metric(t, "bridge_subscribers_limited_total", tc.metric); got != 1 {
 				t.Errorf("counted %v times", got)
@@ -57,15 +63,18 @@ func TestLimits(t *testing.T) {
 				t.Errorf("%v handshakes are counted as limited", got)
 			}
 			s.publish(t, "legacy", "1")
-			for _, conn := range []*websocket.Conn{first, second} {
+			for _, conn := range admitted {
 				if got := receive(t, conn); got != envelopeOf("legacy", "1") {
 					t.Errorf("one of those that were let in got %s", got)
 				}
 			}
 			if tc.limits.Handshakes > 0 || tc.limits.HandshakesPerAddress > 0 {
+				if wait < 50 {
+					t.Errorf("told to come back after %d s, of 100", wait)
+				}
 				return
 			}
-			_ = first.Close()
+			_ = admitted[0].Close()
 			await(t, "it makes room for another", func() bool {
 				status, _, _ := s.refusedAs(t, "ann")
 				return status == http.StatusSwitchingProtocols
@@ -111,7 +120,7 @@ func testClientRate(t *testing.T, w wire) {
 // TestEndedStillCounts: one that was ended, and does not close its side, still takes its place for as long as it has the
 // socket.
 func TestEndedStillCounts(t *testing.T) {
-	s := serve(t, delivery.Config{Limits: delivery.Limits{Connections: 1, PerAddress: 1}, CloseTimeout: 3 * time.Second}, journal.MemoryConfig{})
+	s := serve(t, delivery.Config{Limits: delivery.Limits{Connections: 1, PerAddress: 1}, CloseTimeout: patience}, journal.MemoryConfig{})
 	conn := s.dial(t, "")
 	if _, err := conn.NetConn().Write([]byte{0x81, 0}); err != nil { // no mask, which breaks the protocol
 		t.Fatal(err)
@@ -120,6 +129,7 @@ func TestEndedStillCounts(t *testing.T) {
 	if status, _, _ := s.refusedAs(t, ""); status != http.StatusServiceUnavailable {
 		t.Errorf("another got %d", status)
 	}
+	_ = conn.Close()
 	await(t, "its place is free", func() bool {
 		status, _, _ := s.refusedAs(t, "")
 		return status == http.StatusSwitchingProtocols
