@@ -2,7 +2,10 @@ package bridge_test
 
 import (
 	"context"
+	"fmt"
+	"math/rand/v2"
 	"net"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -13,11 +16,16 @@ import (
 	"github.com/rotki/notification-bridge/bridge/testcert"
 )
 
-// freeAddrs returns three loopback addresses on which nobody listens.
+// freeAddrs returns four addresses where nobody listens, on Linux of a loopback address of their own: on 127.0.0.1
+// another package's test may take one of the ports before it is used.
 func freeAddrs(t *testing.T) (addrs [4]string) {
 	t.Helper()
+	host := "127.0.0.1"
+	if runtime.GOOS == "linux" {
+		host = fmt.Sprintf("127.%d.%d.%d", 1+rand.IntN(254), rand.IntN(256), 1+rand.IntN(254))
+	}
 	for i := range addrs {
-		l := listen(t, "127.0.0.1:0")
+		l := listen(t, host+":0")
 		defer l.Close() // not before there are four, or two might be the same
 		addrs[i] = l.Addr().String()
 	}
