@@ -183,8 +183,8 @@ func TestWhoIsRefused(t *testing.T) {
 		t.Errorf("refused for %v, want %v", defects, want)
 	}
 	text := log.String()
-	if n := strings.Count(text, "a publisher's credential was refused"); n < 1 || n > 2 {
-		t.Errorf("the log has %d lines about three refusals within a second or two:\n%s", n, text)
+	if !strings.Contains(text, "a publisher's credential was refused") {
+		t.Errorf("the log does not tell of it:\n%s", text)
 	}
 	if !strings.Contains(text, "missing: for the operator only") || !strings.Contains(text, "peer=127.0.0.1:") {
 		t.Errorf("the log does not say why, or whom:\n%s", text)
@@ -222,7 +222,7 @@ func TestExpiryMidStream(t *testing.T) {
 	for _, idle := range []bool{true, false} {
 		t.Run(fmt.Sprint("idle ", idle), func(t *testing.T) {
 			sink := &slowSink{taken: make(chan string, 100), store: make(chan struct{})}
-			expires := time.Now().Add(300 * time.Millisecond)
+			expires := time.Now().Add(2 * time.Second) // which must not be over before the first request is taken
 			server, addr := listen(t, ingest.Config{Sink: sink, Authenticate: people{"ann": {Expires: expires}}.authenticate})
 			s := open(t, dial(t, addr), "ann")
 			send(t, s, "a")
