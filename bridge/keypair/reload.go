@@ -51,11 +51,11 @@ func (p *Pair) refresh(part *part) {
 		return
 	}
 	found, err := part.load()
+	if part.look() {
+		part.failed = "changed while it was read" // and is about to be read again
+		return
+	}
 	if err != nil {
-		if part.look() {
-			part.failed = "changed while it was read" // and is about to be read again
-			return
-		}
 		if changed || part.failed != err.Error() {
 			p.metrics.failed.Inc()
 			p.config.Logger.Warn(part.name+" not reloaded, the one before stays in force", "err", err)
