@@ -230,6 +230,9 @@ func TestNames(t *testing.T) {
 		uri: "spiffe://example/publisher", email: "Ops@example", ip: "192.0.2.7",
 	}
 	leaf := a.issue(all, time.Now().Add(time.Hour)).Leaf
+	// A CA may write anything anywhere.
+	leaf.DNSNames = append(leaf.DNSNames, "spiffe://example/dns", "dns@example", ".b.example")
+	leaf.EmailAddresses = append(leaf.EmailAddresses, "email.example")
 	for name, want := range map[string]bool{
 		"a.b.example":                 true,
 		"*.b.example":                 true,
@@ -247,6 +250,9 @@ func TestNames(t *testing.T) {
 		"192.0.2.7":                   true,
 		"::ffff:192.0.2.7":            true,
 		"192.0.2.9":                   false, // is there as a DNS name
+		"spiffe://example/dns":        false,
+		"dns@example":                 false,
+		"email.example":               false, // is there as an email address
 	} {
 		calls := must(auth.NewCalls(auth.CallsConfig{Certificates: true, Names: []string{"none.example", name}}))
 		r := request("/")

@@ -46,7 +46,7 @@ func withClaims() []defective {
 			"aud as a list", whole(fmt.Sprintf(`{"sub":"a","iss":%q,"aud":["x","bridge"],"exp":%d}`, issuer, now+60)),
 			"", "",
 		},
-		{"within the leeway", of(func(c *auth.Claims) { c.Expires = time.Now().Add(-20 * time.Second) }), "", ""},
+		{"within the leeway", of(func(c *auth.Claims) { c.Expires = time.Now().Add(-2 * time.Second) }), "", ""},
 		{"nbf within the leeway", of(func(c *auth.Claims) { c.NotBefore = time.Now().Add(20 * time.Second) }), "", ""},
 
 		{"expired", of(func(c *auth.Claims) { c.Expires = time.Unix(now-60, 0) }), auth.Expired, "it expired at"},
@@ -76,6 +76,9 @@ func withClaims() []defective {
 		{"no exp", of(func(c *auth.Claims) { c.Expires = time.Time{} }), auth.Malformed, "has no exp"},
 		{"exp null", whole(`{"sub":"a","exp":null}`), auth.Malformed, "has no exp"},
 		{"exp absurd", whole(`{"sub":"a","exp":1e300}`), auth.Malformed, "its exp is no time"},
+		{"exp beyond 9999", whole(`{"sub":"a","exp":253402300800}`), auth.Malformed, "its exp is no time"},
+		{"nbf beyond 9999", claims(`,"nbf":253402300800`), auth.Malformed, "its nbf is no time"},
+		{"nbf before 1970", claims(`,"nbf":-1`), auth.Malformed, "its nbf is no time"},
 		{"exp before 1970", whole(`{"sub":"a","exp":-1}`), auth.Malformed, "its exp is no time"},
 		{"exp a word", whole(`{"sub":"a","exp":"never"}`), auth.Malformed, `its claim "exp" has the wrong type`},
 		{"nbf absurd", claims(`,"nbf":1e300`), auth.Malformed, "its nbf is no time"},

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -173,41 +174,100 @@ func TestKeySetRecovers(t *testing.T) {
 	}
 	p.before.Store(&three)
 	<-reached
+
+	// The same goes for one that could not be fetched again for a caller.
+	p = newProvider(t, published{id: "1", key: ecKey().Public()})
+	config.JWKSURL = p.URL
+	tokens := newTokens(t, config)
+	p.set.Store(nil)
+	if got := verify(t, tokens, sign(t, signer(otherECKey()), good(), "2")); got != auth.UnknownKey {
+		t.Errorf("an unknown key: %q", got)
+	}
+	again := make(chan struct{})
+	once = sync.Once{}
+	four := func() {
+		if p.fetches.Load() >= 4 {
+			once.Do(func() { close(again) })
+		}
+	}
+	p.before.Store(&four)
+	<-again
 }
 
 // TestStrangeKeySets: what is no key set takes nothing away, and one key that is no good spoils none beside it.
 func TestStrangeKeySets(t *testing.T) {
 	t.Parallel()
-	sound := strings.TrimSuffix(strings.TrimPrefix(string(keySet(published{id: "1", key: ecKey().Public()})),
-		`{"keys":[`), `]}`)
-	elsewhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		http.Redirect(w, r, "http://id.example/keys", http.StatusFound)
-	}))
-	t.Cleanup(elsewhere.Close)
+	set := string(keySet(published{id: "1", key: ecKey().Public()}))
+	sound := strings.TrimSuffix(strings.TrimPrefix(set, `{"keys":[`), `]}`)
 	for body, want := range map[string]auth.Defect{
 		`{"keys":[` + sound + `]}`: "",
 		`{"keys":[7,null,{},{"kty":"RSA","n":"AA","e":"AQAB"},` + sound + `]}`:  "",
 		`{"keys":[{"kty":"EC","crv":"P-256","x":"AA","y":"AA"},` + sound + `]}`: "",
 		`{"keys":[{"kty":"oct","k":"AA","kid":"1"},` + sound + `],"x":1}`:       "",
-		`{"keys":[]}`:                      auth.UnknownKey,
-		`{"keys":null}`:                    auth.KeysUnavailable,
-		`{}`:                               auth.KeysUnavailable,
-		`[]`:                               auth.KeysUnavailable,
-		`<html>`:                           auth.KeysUnavailable,
-		``:                                 auth.KeysUnavailable,
-		sound + strings.Repeat(" ", 1<<20): auth.KeysUnavailable,
+		`{"keys":[{"key_ops":["wrapKey"],` + sound[1:] + `]}`:                   auth.UnknownKey,
+		`{"keys":[{"key_ops":["verify"],` + sound[1:] + `]}`:                    "",
+		`{"keys":[]}`:                    auth.UnknownKey,
+		`{"keys":null}`:                  auth.KeysUnavailable,
+		`{}`:                             auth.KeysUnavailable,
+		`[]`:                             auth.KeysUnavailable,
+		`<html>`:                         auth.KeysUnavailable,
+		``:                               auth.KeysUnavailable,
+		sound:                            auth.KeysUnavailable,
+		set + strings.Repeat(" ", 1<<20): auth.KeysUnavailable,
 	} {
 		p := newProvider(t)
-		set := []byte(body)
-		p.set.Store(&set)
+		answer := []byte(body)
+		p.set.Store(&answer)
 		tokens := newTokens(t, p.config())
 		if got := verify(t, tokens, sign(t, signer(ecKey()), good(), "1")); got != want {
 			t.Errorf("%.60s: %q; want %q", body, got, want)
 		}
 	}
-	config := auth.TokensConfig{JWKSURL: elsewhere.URL, Issuer: issuer, Audience: audience}
-	if got := verify(t, newTokens(t, config), sign(t, signer(ecKey()), good(), "1")); got != auth.KeysUnavailable {
-		t.Errorf("a redirect to http: %q", got)
+}
+
+// TestKeySetElsewhere: a redirect is followed to where it is safe, and not for ever, and another status is no key set.
+func TestKeySetElsewhere(t *testing.T) {
+	t.Parallel()
+	p := newProvider(t, published{id: "1", key: ecKey().Public()})
+	var requests atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		requests.Add(1)
+		switch r.URL.Path {
+		case "/moved":
+			http.Redirect(w, r, p.URL, http.StatusFound)
+		case "/unsafe":
+			http.Redirect(w, r, "http://id.invalid/keys", http.StatusFound)
+		case "/round":
+			http.Redirect(w, r, "/round", http.StatusFound)
+		case "/gone":
+			w.WriteHeader(http.StatusGone)
+			_, _ = w.Write(*p.set.Load())
+		}
+	}))
+	t.Cleanup(server.Close)
+	for path, why := range map[string]string{
+		"/moved": "", "/unsafe": "it redirects too often, or to where", "/round": "it redirects too often, or to where",
+		"/gone": "the answer is 410 Gone",
+	} {
+		var log syncBuffer
+		requests.Store(0)
+		tokens := newTokens(t, auth.TokensConfig{
+			JWKSURL: server.URL + path, Issuer: issuer, Audience: audience, JWKSRefetch: time.Hour,
+			Logger: slog.New(slog.NewTextHandler(&log, nil)),
+		})
+		if n := requests.Load(); n > 4 {
+			t.Errorf("%s: %d requests", path, n)
+		}
+		want := auth.KeysUnavailable
+		if why == "" {
+			want = ""
+		}
+		if got := verify(t, tokens, sign(t, signer(ecKey()), good(), "1")); got != want {
+			t.Errorf("%s: %q; want %q", path, got, want)
+		}
+		if !strings.Contains(log.String(), why) {
+			t.Errorf("%s: the log does not say %q:\n%s", path, why, &log)
+		}
 	}
 }
 

@@ -87,6 +87,10 @@ func TestConfig(t *testing.T) {
 		Type: "RSA PUBLIC KEY", Bytes: x509.MarshalPKCS1PublicKey(rsaKey().Public().(*rsa.PublicKey)),
 	})
 	small := publicPEM(must(rsa.GenerateKey(rand.Reader, 1024)))
+	rsaOf := func(bits uint) []byte {
+		key := &rsa.PublicKey{N: new(big.Int).Add(new(big.Int).Lsh(big.NewInt(1), bits-1), big.NewInt(1)), E: 65537}
+		return pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: must(x509.MarshalPKIXPublicKey(key))})
+	}
 	p384 := publicPEM(must(ecdsa.GenerateKey(elliptic.P384(), rand.Reader)))
 	whole := publicPEM(ecKey())
 	keys := func(content []byte) auth.TokensConfig {
@@ -116,6 +120,10 @@ func TestConfig(t *testing.T) {
 		"text":              {keys([]byte("hello")), "holds no PEM block"},
 		"empty":             {keys(nil), "holds no PEM block"},
 		"small RSA":         {keys(small), "holds an RSA key of 1024 bits; 2048 to 8192 are accepted"},
+		"nearly RSA":        {keys(rsaOf(2047)), "an RSA key of 2047 bits"},
+		"smallest RSA":      {keys(rsaOf(2048)), ""},
+		"largest RSA":       {keys(rsaOf(8192)), ""},
+		"larger RSA":        {keys(rsaOf(8193)), "an RSA key of 8193 bits"},
 		"P-384":             {keys(p384), "the curve P-384; only P-256"},
 		"private":           {keys(privatePEM(ecKey())), "holds a private key"},
 		"cut off":           {keys(append(whole, whole[:60]...)), "a PEM block that is damaged"},
