@@ -32,7 +32,7 @@ func TestBrowserToken(t *testing.T) {
 		return text
 	}
 	url := "ws://" + b.HTTPAddr() + "/ws/"
-	page := browsertest.Open(t, url+"?token="+token(3*time.Second))
+	page := browsertest.Open(t, url+"?token="+token(10*time.Second)) // a browser takes a while to start
 	page.Do(fmt.Sprintf(`
 		window.chosen = {};
 		for (const [name, offered] of Object.entries({both: ["rotki.notifications.v1", "bearer.%[2]s"], alone: ["bearer.%[2]s"], none: []})) {
