@@ -2,6 +2,7 @@ package ingest_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -124,6 +125,8 @@ func (p people) authenticate(ctx context.Context) (auth.Caller, error) {
 		return auth.Caller{}, &auth.Refusal{Defect: auth.Missing, Detail: "for the operator only"}
 	case token == "a subscriber":
 		return auth.Caller{}, &auth.Refusal{Defect: auth.WrongScope, Detail: "for the operator only"}
+	case token == "one too many":
+		return auth.Caller{}, errors.New("something that is no refusal")
 	case !ok:
 		return auth.Caller{}, &auth.Refusal{Defect: auth.WrongKey, Detail: "for the operator only"}
 	}
@@ -169,6 +172,7 @@ func TestWhoIsRefused(t *testing.T) {
 	ended(t, open(t, conn, ""), codes.Unauthenticated, "a token is required")
 	ended(t, open(t, conn, "secret"), codes.Unauthenticated, "the token was refused; the bridge's operator finds the reason in its log")
 	ended(t, open(t, conn, "a subscriber"), codes.PermissionDenied, "the token does not allow this")
+	ended(t, open(t, conn, "one too many"), codes.Internal, "internal error; the bridge's log says more")
 
 	good := open(t, conn, "ann")
 	send(t, good, "a")

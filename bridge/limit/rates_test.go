@@ -29,6 +29,10 @@ func TestRates(t *testing.T) {
 		{500 * time.Millisecond, "a", 0}, // those that were refused took nothing
 		{500 * time.Millisecond, "a", 500 * time.Millisecond},
 		{0, "a", 500 * time.Millisecond}, // a clock that was looked at before
+		{500 * time.Millisecond, "c", 0},
+		{0, "c", 0},
+		{0, "c", 0},
+		{500 * time.Millisecond, "c", 500 * time.Millisecond}, // and no time has passed since then
 		{time.Hour, "a", 0},
 		{time.Hour, "a", 0},
 		{time.Hour, "a", 0},
