@@ -123,10 +123,14 @@ func TestAlone(t *testing.T) {
 	if err != nil || revoked.GetDisconnected() != 1 || !b.revocations.Revoked("j") || b.revocations.Revoked("") {
 		t.Errorf("revoked %v, %v", revoked, err)
 	}
-	if ids := b.ids(); !slices.Equal(ids, []string{"alone-2"}) || b.rechecks != 1 {
+	late := &adminv1.RevokeTokenRequest{TokenId: "late", ExpiresAt: in(-time.Minute)} // where clocks differ it is good yet
+	if _, err := b.admin.RevokeToken(t.Context(), late); err != nil || !b.revocations.Revoked("late") {
+		t.Errorf("one that has expired a minute ago: %v, revoked: %v", err, b.revocations.Revoked("late"))
+	}
+	if ids := b.ids(); !slices.Equal(ids, []string{"alone-2"}) || b.rechecks != 2 {
 		t.Errorf("left are %q, and publish streams were looked at %d times", ids, b.rechecks)
 	}
-	if n := b.sample(t, "bridge_revoked_tokens")[""]; n != 1 {
+	if n := b.sample(t, "bridge_revoked_tokens")[""]; n != 2 {
 		t.Errorf("%v tokens are revoked", n)
 	}
 }

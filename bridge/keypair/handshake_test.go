@@ -3,6 +3,7 @@ package keypair_test
 import (
 	"crypto/tls"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -45,6 +46,30 @@ func TestVersionsAndSuites(t *testing.T) {
 				t.Errorf("accepted is %t, want %t: %v", err == nil, test.accepted, err)
 			}
 		})
+	}
+}
+
+// TestSuites: what cannot be offered with the certificates above is not there either.
+func TestSuites(t *testing.T) {
+	cert, key := testcert.NewCA(t, "one").ServerFiles(t, t.TempDir())
+	pair, err := keypair.Load(keypair.Config{Cert: cert, Key: key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := pair.TLS().GetConfigForClient(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, config := range []*tls.Config{pair.TLS(), config} {
+		if config.MinVersion != tls.VersionTLS12 || len(config.CipherSuites) == 0 {
+			t.Errorf("from %s on, with %d suites", tls.VersionName(config.MinVersion), len(config.CipherSuites))
+		}
+		for _, suite := range config.CipherSuites {
+			name := tls.CipherSuiteName(suite)
+			if !strings.HasPrefix(name, "TLS_ECDHE_") || !strings.Contains(name, "_GCM_") && !strings.Contains(name, "_CHACHA20_") {
+				t.Errorf("%s is accepted", name)
+			}
+		}
 	}
 }
 
