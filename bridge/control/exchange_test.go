@@ -1,13 +1,17 @@
 package control_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/rotki/notification-bridge/bridge/control"
+	"github.com/rotki/notification-bridge/bridge/journal/jetstream"
 	adminv1 "github.com/rotki/notification-bridge/gen/go/rotki/bridge/admin/v1"
 )
 
@@ -85,4 +89,33 @@ func FuzzDecodeRequest(f *testing.F) {
 			t.Errorf("%v becomes %v, %v", r, got, err)
 		}
 	})
+}
+
+// TestAnotherVersion: an operator is told of a bridge that does not understand, as of one that does not answer.
+func TestAnotherVersion(t *testing.T) {
+	var n nats
+	j, _ := n.open(t)
+	a := start(t, j, control.Config{Name: "a"})
+	bus, err := n.join(t).Bus(t.Context(), jetstream.BusConfig{Name: "newer", Presence: presence})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, leave := context.WithCancel(t.Context())
+	lapses := make(chan bool, 100)
+	served := make(chan error, 1)
+	go func() {
+		newer := func(context.Context, []byte) []byte { return []byte{2, 1} }
+		served <- bus.Serve(ctx, newer, func(lapsed bool) { lapses <- lapsed })
+	}()
+	for <-lapses {
+		continue
+	}
+	_, err = a.admin.ListConnections(t.Context(), &adminv1.ListConnectionsRequest{})
+	if status.Code(err) != codes.Unavailable || !strings.Contains(err.Error(), "do not answer: newer") {
+		t.Errorf("the operator is told %v", err)
+	}
+	leave()
+	if err := <-served; err != nil {
+		t.Error(err)
+	}
 }
