@@ -20,7 +20,8 @@ func TestRevocationsInTime(t *testing.T) {
 		var running sync.WaitGroup
 		running.Go(func() { r.Run(ctx, nil) })
 		now := time.Now()
-		if !r.Add("a", now.Add(time.Hour)) || r.Add("a", now.Add(time.Minute)) || r.Add("a", now.Add(2*time.Hour)) {
+		if !r.Add("a", now.Add(time.Hour)) || r.Add("a", now.Add(time.Minute)) || r.Add("a", now.Add(2*time.Hour)) ||
+			r.Add("a", now.Add(time.Minute)) {
 			t.Error("it is revoked more or less than once")
 		}
 		if r.Add("", now.Add(time.Hour)) || r.Add("b", now) {
@@ -34,7 +35,10 @@ func TestRevocationsInTime(t *testing.T) {
 		if r.Revoked("a") {
 			t.Error("it is revoked for longer than it should")
 		}
-		time.Sleep(time.Minute)
+		if !r.Add("a", time.Now().Add(time.Second)) {
+			t.Error("it cannot be revoked again before it is forgotten")
+		}
+		time.Sleep(2 * time.Minute)
 		if !r.Add("a", time.Now().Add(time.Hour)) {
 			t.Error("it cannot be revoked again")
 		}
