@@ -176,21 +176,21 @@ func TestKeySetRecovers(t *testing.T) {
 	<-reached
 
 	// The same goes for one that could not be fetched again for a caller.
-	p = newProvider(t, published{id: "1", key: ecKey().Public()})
-	config.JWKSURL = p.URL
+	other := newProvider(t, published{id: "1", key: ecKey().Public()})
+	config.JWKSURL = other.URL
 	tokens := newTokens(t, config)
-	p.set.Store(nil)
+	other.set.Store(nil)
 	if got := verify(t, tokens, sign(t, signer(otherECKey()), good(), "2")); got != auth.UnknownKey {
 		t.Errorf("an unknown key: %q", got)
 	}
 	again := make(chan struct{})
-	once = sync.Once{}
+	var onceMore sync.Once
 	four := func() {
-		if p.fetches.Load() >= 4 {
-			once.Do(func() { close(again) })
+		if other.fetches.Load() >= 4 {
+			onceMore.Do(func() { close(again) })
 		}
 	}
-	p.before.Store(&four)
+	other.before.Store(&four)
 	<-again
 }
 
