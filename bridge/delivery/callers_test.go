@@ -22,7 +22,7 @@ import (
 func named(r *http.Request) (auth.Caller, error) {
 	c := auth.Caller{Subject: r.Header.Get("Subject"), TokenID: r.Header.Get("Token-Id")}
 	if types := r.Header.Values("Types"); len(types) > 0 {
-		c.Types = types
+		c.Types = slices.DeleteFunc(types, func(typ string) bool { return typ == "-" }) // which stands for none
 	}
 	if lasts, err := time.ParseDuration(r.Header.Get("Lasts")); err == nil {
 		c.Expires = time.Now().Add(lasts)
@@ -199,6 +199,8 @@ func TestTypesOfToken(t *testing.T) {
 		"one, asked":       {"?types=other,legacy", []string{"other"}, []string{"other"}},
 		"another is asked": {"?types=legacy", []string{"other"}, nil},
 		"unknown ones":     {"", []string{"no_type"}, nil},
+		"none":             {"", []string{"-"}, nil},
+		"none, asked":      {"?types=legacy", []string{"-"}, nil},
 		"a star":           {"", []string{"*"}, nil},
 		"a comma":          {"", []string{"legacy,other"}, nil},
 		"an empty one":     {"", []string{""}, nil},
@@ -221,9 +223,7 @@ func TestTypesOfToken(t *testing.T) {
 					t.Errorf("got %s, want %s", got, typ)
 				}
 			}
-			if code := closeCode(t, conn); code != websocket.ClosePolicyViolation {
-				t.Errorf("it ended with %d", code)
-			}
+			endsAtOnce(t, conn) // and nothing else came before
 		})
 	}
 }
