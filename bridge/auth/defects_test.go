@@ -114,6 +114,8 @@ func withSignatures() []defective {
 	es256 := func(header string) string { return craft(jwt.SigningMethodES256, ecKey(), header, claims) }
 	sound := es256(`{"alg":"ES256","kid":"e"}`)
 	head, signature := sound[:strings.LastIndex(sound, ".")], sound[strings.LastIndex(sound, ".")+1:]
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	loose := alphabet[strings.IndexByte(alphabet, sound[len(sound)-1])+1:][:1] // the last four bits stand for nothing
 	publicRSA := publicPEM(rsaKey())
 	none := craft(jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType, `{"alg":"none"}`, claims)
 	return []defective{
@@ -181,6 +183,8 @@ func withSignatures() []defective {
 		{"algorithm a number", es256(`{"alg":1}`), auth.Malformed, "names no algorithm"},
 		{"key id a number", es256(`{"alg":"ES256","kid":1}`), auth.Malformed, "key id is not a string"},
 		{"crit", es256(`{"alg":"ES256","kid":"e","crit":["exp"]}`), auth.Malformed, `its header has "crit"`},
+		{"compressed", es256(`{"alg":"ES256","kid":"e","zip":"DEF"}`), auth.Malformed, `its header has "zip"`},
+		{"bits beyond the signature", sound[:len(sound)-1] + loose, auth.Malformed, "not a signed JSON Web Token"},
 		{"encrypted", es256(`{"alg":"ES256","kid":"e","enc":"A128GCM"}`), auth.Malformed, `its header has "enc"`},
 	}
 }

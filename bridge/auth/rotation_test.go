@@ -155,6 +155,14 @@ func TestKeySetUnavailable(t *testing.T) {
 	if strings.Contains(text, "secret") {
 		t.Errorf("the log has the URL's query:\n%s", text)
 	}
+
+	// A caller need not wait until it is fetched again.
+	p.set.Store(nil)
+	tokens = newTokens(t, p.config())
+	p.publish(published{id: "1", key: ecKey().Public()})
+	if got := verify(t, tokens, token); got != "" {
+		t.Errorf("once the key set is there: %q", got)
+	}
 }
 
 // TestKeySetRecovers: without any caller, a set that could not be fetched is fetched soon again.

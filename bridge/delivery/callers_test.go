@@ -298,6 +298,26 @@ func TestRevokedMeanwhile(t *testing.T) {
 	endsAtOnce(t, conn)
 }
 
+// TestDisconnectedMeanwhile: one that is chosen while its handshake goes on counts, and gets nothing.
+func TestDisconnectedMeanwhile(t *testing.T) {
+	var engine atomic.Pointer[served]
+	var ended atomic.Int64
+	s := serve(t, delivery.Config{
+		Authenticate: named,
+		Subprotocol: func(*http.Request) string { // which is asked for when it has joined
+			ended.Add(int64(engine.Load().Disconnect(delivery.Selector{Subject: "ann"}, delivery.Dismissed)))
+			return ""
+		},
+	}, journal.MemoryConfig{})
+	engine.Store(s)
+	s.publishTo(t, "1")
+	conn := s.dialAs(t, "ann", "?since=earliest")
+	endsAtOnce(t, conn)
+	if n := ended.Load(); n != 1 {
+		t.Errorf("%d were ended", n)
+	}
+}
+
 // TestDisconnect: whoever is chosen gets a clean 1008, and nothing that is published after the call has returned.
 func TestDisconnect(t *testing.T) { onEveryWire(t, testDisconnect) }
 
