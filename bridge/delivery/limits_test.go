@@ -82,8 +82,13 @@ func TestLimits(t *testing.T) {
 		})
 	}
 	t.Run("of a subject, another", func(t *testing.T) {
-		s := serve(t, delivery.Config{Authenticate: named, Limits: delivery.Limits{PerSubject: 1}}, journal.MemoryConfig{})
+		s := serve(t, delivery.Config{Authenticate: named, Limits: delivery.Limits{PerSubject: 1, PerAddress: 4}}, journal.MemoryConfig{})
 		s.dialAs(t, "ann", "")
+		for range 3 { // who are refused, and take nobody's place
+			if status, _, _ := s.refusedAs(t, "ann"); status != http.StatusServiceUnavailable {
+				t.Errorf("another of ann's got %d", status)
+			}
+		}
 		s.dialAs(t, "bob", "")
 		s.dialAs(t, "", "")
 		s.dialAs(t, "", "") // anonymous ones are of no subject
