@@ -1,6 +1,7 @@
 package delivery_test
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -281,6 +282,28 @@ func testExpires(t *testing.T, w wire) {
 	await(t, "it is counted as expired, and no longer as ann's", func() bool {
 		return s.metric(t, "bridge_disconnects_total", "expired") == 1 && s.Count("legacy", []string{"ann"}) == 1
 	})
+}
+
+// TestNotLetIn: who is refused is told what may be told, and no more.
+func TestNotLetIn(t *testing.T) {
+	const secret = "for the operator only"
+	for name, tc := range map[string]struct {
+		err      error
+		status   int
+		sentence string
+	}{
+		"refused": {&auth.Refusal{Defect: auth.Expired, Detail: secret}, http.StatusUnauthorized, "has expired"},
+		"broken":  {errors.New(secret), http.StatusInternalServerError, "internal error"},
+		"later":   {&auth.Refusal{Defect: auth.KeysUnavailable, Detail: secret}, http.StatusServiceUnavailable, "in a moment"},
+	} {
+		s := serve(t, delivery.Config{
+			Authenticate: func(*http.Request) (auth.Caller, error) { return auth.Caller{Subject: "ann"}, tc.err },
+		}, journal.MemoryConfig{})
+		status, _, sentence := s.refusedAs(t, "ann")
+		if status != tc.status || !strings.Contains(sentence, tc.sentence) || strings.Contains(sentence, secret) {
+			t.Errorf("%s: told %d, %s", name, status, sentence)
+		}
+	}
 }
 
 // TestRevokedMeanwhile: a token that is revoked while its handshake goes on gets nothing.

@@ -89,6 +89,11 @@ func Shared(log Log) (passed uint64, named int, err error) {
 	return built.next - from, len(built.named), nil
 }
 
+// AllowsRequest reports whether a request with a header may connect to a host.
+func AllowsRequest(host string, header http.Header) bool {
+	return newOrigins(nil).allows(&http.Request{Host: host, Header: header})
+}
+
 // AllowsOrigin reports whether a page of an origin may connect to a host.
 func AllowsOrigin(allowed []string, host, origin string) bool {
 	return newOrigins(allowed).allows(&http.Request{Host: host, Header: http.Header{"Origin": {origin}}})

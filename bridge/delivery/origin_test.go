@@ -2,12 +2,38 @@ package delivery_test
 
 import (
 	"net"
+	"net/http"
 	"net/url"
 	"strings"
 	"testing"
 
 	"github.com/rotki/notification-bridge/bridge/delivery"
 )
+
+// TestOrigins: one that is there twice is of nobody, and without one Fetch Metadata counts.
+func TestOrigins(t *testing.T) {
+	for _, tc := range []struct {
+		header http.Header
+		want   bool
+	}{
+		{http.Header{}, true},
+		{http.Header{"Origin": {"http://localhost"}}, true},
+		{http.Header{"Origin": {"http://localhost", "http://localhost"}}, false},
+		{http.Header{"Origin": {"http://evil-bridge.example"}}, false},
+		{http.Header{"Origin": {"http://a.bridge.example"}}, false},
+		{http.Header{"Origin": {""}}, false},
+		{http.Header{"Sec-Fetch-Site": {"cross-site"}}, false},
+		{http.Header{"Sec-Fetch-Site": {"same-site"}}, false},
+		{http.Header{"Sec-Fetch-Site": {"same-origin"}}, true},
+		{http.Header{"Sec-Fetch-Site": {"none"}}, true},
+	} {
+		for host, want := range map[string]bool{"bridge.example:5043": tc.want, "": tc.want} {
+			if got := delivery.AllowsRequest(host, tc.header); got != want {
+				t.Errorf("%v at %q is let in: %v", tc.header, host, got)
+			}
+		}
+	}
+}
 
 // FuzzOrigin: whatever an Origin is, it is let in only if its host is this one, loopback, or what the list has.
 func FuzzOrigin(f *testing.F) {
