@@ -109,7 +109,10 @@ func start(t *testing.T, j *jetstream.Journal, config control.Config) *bridge {
 	b.revocations = control.NewRevocations(revocations)
 	config.Connections, config.Streams, config.Revocations = b.subscribers, b.subscribers, b.revocations
 	config.Hold = func(hold bool) { b.holds <- hold }
-	config.Logger, config.Registerer = logger(t), b.metrics
+	config.Registerer = b.metrics
+	if config.Logger == nil {
+		config.Logger = logger(t)
+	}
 	b.server = control.New(config)
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup

@@ -1,8 +1,10 @@
 package control_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"slices"
 	"strings"
@@ -140,7 +142,8 @@ func TestEverywhere(t *testing.T) {
 	var n nats
 	j, _ := n.open(t)
 	a := start(t, j, control.Config{Name: "a"})
-	b := start(t, n.join(t), control.Config{Name: "b"})
+	var log bytes.Buffer // to be read once b has stopped
+	b := start(t, n.join(t), control.Config{Name: "b", Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	c := start(t, n.join(t), control.Config{Name: "c"})
 	since := time.Unix(1_700_000_000, 0)
 	for i, at := range []*bridge{a, b, c, a, b, c, a, b, c} {
@@ -202,6 +205,11 @@ func TestEverywhere(t *testing.T) {
 		}
 	}
 	b.stop()
+	for request, want := range map[string]int{"DisconnectRequest": 4, "RevokeTokenRequest": 10, "ListConnectionsRequest": 0} {
+		if got := strings.Count(log.String(), "request="+request); got != want {
+			t.Errorf("the log of b says %d times that another asked for %s, not %d times:\n%s", got, request, want, &log)
+		}
+	}
 	left, err := a.admin.ListConnections(t.Context(), &adminv1.ListConnectionsRequest{})
 	if err != nil || left.GetTotal() != 2 {
 		t.Errorf("without a bridge that has left there are %v, %v", left, err)

@@ -92,7 +92,12 @@ func (s *Server) answer(_ context.Context, data []byte) []byte {
 		s.config.Logger.Warn("another bridge asks for what is not understood", "err", err)
 		return []byte{exchangeVersion, notUnderstood}
 	}
-	answer, err := proto.MarshalOptions{}.MarshalAppend([]byte{exchangeVersion, understood}, s.do(request))
+	did := s.do(request)
+	if ended, ok := did.(interface{ GetDisconnected() uint64 }); ok {
+		s.config.Logger.Info("an operator at another bridge ended connections", "request",
+			string(request.ProtoReflect().Descriptor().Name()), "disconnected", ended.GetDisconnected())
+	}
+	answer, err := proto.MarshalOptions{}.MarshalAppend([]byte{exchangeVersion, understood}, did)
 	if err != nil {
 		s.config.Logger.Error("an answer to another bridge cannot be written", "err", err)
 		return []byte{exchangeVersion, notUnderstood}
