@@ -80,7 +80,7 @@ type Config struct {
 	// SessionTime is how long a browser whose connection was lost may take to come back; 1 minute by default.
 	SessionTime time.Duration
 	// SessionLimit is how many browsers may be away at a time; 65,536 by default. Beyond it the one that is longest away
-	// is forgotten.
+	// is forgotten; of one subject's, if that has a sixteenth of them.
 	SessionLimit int
 	// DrainTimeout bounds how long Run takes to return once its context is done; 10 s by default.
 	DrainTimeout time.Duration

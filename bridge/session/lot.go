@@ -9,6 +9,9 @@ import (
 // perOwner is how many cursors are kept for one browser. Tabs beyond it share the earliest of theirs.
 const perOwner = 32
 
+// share is the part of all cursors that may be one subject's before its own make room for each other.
+const share = 16
+
 // owner is whose a cursor is. The subject is a digest, 0 for nobody.
 type owner struct {
 	name    Name
@@ -34,6 +37,7 @@ type entry struct {
 
 	page  int           // in which it is saved, if it was parked here
 	place *list.Element // in the order in which they were parked here; nil for those of other bridges
+	turn  *list.Element // the same, among those of its subject
 	of    *page         // in which another bridge has it; nil for those parked here
 }
 
@@ -61,9 +65,10 @@ type lot struct {
 	owners   map[owner][]*entry
 	kins     map[kinship][]*entry // of those that are fresh
 	ids      map[entryID]*entry
-	gone     map[entryID]int     // those of other bridges that were taken up, and how many say so
-	shadows  map[owner][]*shadow // of those who took up and still stand
-	order    *list.List          // of the entries parked here, the first at the front
+	gone     map[entryID]int       // those of other bridges that were taken up, and how many say so
+	shadows  map[owner][]*shadow   // of those who took up and still stand
+	order    *list.List            // of the entries parked here, the first at the front
+	crowds   map[uint64]*list.List // the same, by subject
 	saved    [pages]map[*entry]struct{}
 }
 
@@ -76,6 +81,7 @@ func newLot(parkTime time.Duration) lot {
 		gone:     make(map[entryID]int),
 		shadows:  make(map[owner][]*shadow),
 		order:    list.New(),
+		crowds:   make(map[uint64]*list.List),
 	}
 	for i := range l.saved {
 		l.saved[i] = make(map[*entry]struct{})
@@ -99,7 +105,12 @@ func (l *lot) park(e *entry) {
 		e.seq, e.written = min(e.seq, latest.seq), max(e.written, latest.written)
 		l.remove(latest)
 	}
-	e.place = l.order.PushBack(e)
+	crowd := l.crowds[e.owner.subject]
+	if crowd == nil {
+		crowd = list.New()
+		l.crowds[e.owner.subject] = crowd
+	}
+	e.place, e.turn = l.order.PushBack(e), crowd.PushBack(e)
 	l.saved[e.page][e] = struct{}{}
 	l.add(e)
 }
@@ -125,7 +136,11 @@ func (l *lot) remove(e *entry) {
 	}
 	if e.place != nil {
 		l.order.Remove(e.place)
-		e.place = nil
+		crowd := l.crowds[e.owner.subject]
+		if crowd.Remove(e.turn); crowd.Len() == 0 {
+			delete(l.crowds, e.owner.subject)
+		}
+		e.place, e.turn = nil, nil
 		delete(l.saved[e.page], e)
 	}
 }
@@ -151,6 +166,16 @@ func (l *lot) first() *entry {
 		return front.Value.(*entry)
 	}
 	return nil
+}
+
+// surplus returns the entry that makes room for one that was parked, of at most so many: the first of its subject where
+// that has its share, or else of all. Whoever comes and goes without an end so takes nobody else's place.
+func (l *lot) surplus(parked *entry, limit int) *entry {
+	subject := parked.owner.subject
+	if crowd := l.crowds[subject]; subject != 0 && crowd.Len() > max(1, limit/share) {
+		return crowd.Front().Value.(*entry)
+	}
+	return l.first()
 }
 
 func (l *lot) parked() int { return l.order.Len() }
@@ -219,6 +244,7 @@ func (l *lot) take(s *Session, now time.Time) (t taking) {
 	case lasting.place != nil:
 		lasting.expires, t.longer = until, lasting
 		l.order.MoveToBack(lasting.place)
+		l.crowds[lasting.owner.subject].MoveToBack(lasting.turn)
 	default:
 		l.remove(lasting)
 		t.taken = append(t.taken, lasting)

@@ -59,7 +59,8 @@ const DefaultParkTime = time.Minute
 type Config struct {
 	// ParkTime is how long a cursor is kept; 1 minute by default.
 	ParkTime time.Duration
-	// Limit is how many are kept at the most; 65,536 by default. Beyond it the one that was parked first goes.
+	// Limit is how many are kept at the most; 65,536 by default. Beyond it the one goes that was parked first: of the same
+	// subject, when that has a sixteenth of them, or else of all.
 	Limit int
 	// Epoch is the journal's.
 	Epoch uint64
@@ -329,7 +330,7 @@ func (r *Registry) park(e *entry) {
 	r.touch(e.page)
 	if r.lot.parked() > r.config.Limit {
 		r.metrics.expired.Inc()
-		r.drop(r.lot.first())
+		r.drop(r.lot.surplus(e, r.config.Limit))
 	}
 }
 

@@ -298,6 +298,28 @@ func TestLimit(t *testing.T) {
 	}
 }
 
+// TestLimitOfOneSubject: however often one comes and goes, others keep their places, and so do its latest.
+func TestLimitOfOneSubject(t *testing.T) {
+	b := newBrowser(t, session.Config{Limit: 32})
+	ann := b.claim
+	ann.Subject = "ann"
+	b.claim = ann
+	b.connect(0).Park(100)
+	var eve []session.Claim
+	for range 100 {
+		b.claim = session.Claim{Name: session.NewName(), Subject: "eve"}
+		eve = append(eve, b.claim)
+		b.connect(0).Park(100)
+	}
+	b.claim = ann
+	b.connect(100).Close()
+	for _, b.claim = range eve[98:] { // a sixteenth
+		b.connect(100).Close()
+	}
+	b.claim = eve[68]
+	b.connect(0).Close()
+}
+
 // TestManyTabs: beyond a number of tabs the latest share a place, which is the earlier's.
 func TestManyTabs(t *testing.T) {
 	b := newBrowser(t, session.Config{})
