@@ -132,20 +132,20 @@ func (b *Bus) present(ctx context.Context, lapsed func(bool)) {
 	defer b.bucket.nc.RemoveStatusListener(connected)
 	defer b.depart(ctx)
 	gone := true
-	look := func() {
-		if !gone && b.Lapsed() {
+	look := func(lease *time.Time) {
+		if !gone && past(lease) {
 			gone = true
 			lapsed(true)
 		}
 	}
 	for ctx.Err() == nil {
 		pause := retryWait
-		look() // it may have stood still, and that it can say so again makes up for nothing
+		look(b.lease.Load()) // it may have stood still, and that it can say so again makes up for nothing
 		until, err := b.renew(ctx)
-		look()
+		look(b.lease.Load())
 		if err == nil {
 			pause = b.config.Presence / 3
-			b.lease.Store(&until)
+			look(b.lease.Swap(&until)) // who asked Lapsed just when it ended waits to be told
 			if gone && !b.Lapsed() {
 				gone = false
 				lapsed(false)
