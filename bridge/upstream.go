@@ -58,7 +58,8 @@ func (p *passage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = connection.SetWriteDeadline(time.Time{}) // the upstream may think as long as it likes
 	r.Body = &patientBody{ReadCloser: r.Body, connection: connection, patience: p.patience}
 	p.upstream.ServeHTTP(&patientWriter{w, connection, p.patience}, r)
-	_ = connection.SetWriteDeadline(time.Now().Add(p.patience)) // for the end of the answer, however long ago its last part was
+	// For the end of the answer, however long ago its last part was.
+	_ = connection.SetWriteDeadline(time.Now().Add(p.patience))
 }
 
 // patientWriter is an answer that is passed on. It may take as long as it likes, as long as the client takes some.
@@ -123,6 +124,9 @@ func (b *patientBody) Close() error {
 // take as long as it likes.
 func (b *patientBody) waitForAnswer() { _ = b.connection.SetReadDeadline(time.Time{}) }
 
+// forwarded is how the headers begin with which a proxy says for whom, and for what, a request is.
+const forwarded = "X-Forwarded-"
+
 // looksLike reports whether two names of headers are one to a server that takes - for _, as CGI and WSGI do.
 func looksLike(a, b string) bool {
 	return strings.EqualFold(strings.ReplaceAll(a, "_", "-"), strings.ReplaceAll(b, "_", "-"))
@@ -140,15 +144,19 @@ func newUpstream(
 			peer, _ := netip.ParseAddrPort(r.In.RemoteAddr)
 			trusted := proxies.Trusts(peer.Addr())
 			if trusted {
-				r.Out.Header["X-Forwarded-For"] = r.In.Header["X-Forwarded-For"]
+				r.Out.Header[forwarded+"For"] = r.In.Header[forwarded+"For"]
 			}
 			for name := range r.Out.Header {
-				if looksLike(name, subjectHeader) && !(trusted && strings.EqualFold(name, subjectHeader)) {
+				isSubject := strings.EqualFold(name, subjectHeader)
+				switch {
+				case isSubject && !trusted,
+					!isSubject && looksLike(name, subjectHeader),
+					strings.Contains(name, "_") && looksLike(name[:min(len(name), len(forwarded))], forwarded):
 					delete(r.Out.Header, name)
 				}
 			}
 			r.SetXForwarded()
-			for _, name := range []string{"X-Forwarded-Host", "X-Forwarded-Proto"} {
+			for _, name := range []string{forwarded + "Host", forwarded + "Proto"} {
 				if first := r.In.Header[name]; trusted && len(first) > 0 { // of what the browser asked for, not the proxy
 					r.Out.Header[name] = first
 				}

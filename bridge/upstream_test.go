@@ -173,7 +173,7 @@ func TestUpstreamBelievesNobody(t *testing.T) {
 		}
 		request.Close = true
 		request.Header = http.Header{
-			"X-User": {"ann"}, "X_user": {"bob"},
+			"X-User": {"ann"}, "X_user": {"bob"}, "X_forwarded-Proto": {"gopher"}, "X-Forwarded_for": {"192.0.2.9"},
 			"X-Forwarded-For": {"192.0.2.7"}, "X-Forwarded-Host": {"app.example"}, "X-Forwarded-Proto": {"https"},
 		}
 		response, err := http.DefaultClient.Do(request)
@@ -184,6 +184,7 @@ func TestUpstreamBelievesNobody(t *testing.T) {
 		header := <-got
 		host := cmp.Or(tc.host, b.HTTPAddr())
 		if header.Get("X-User") != tc.subject || header.Get("X_User") != "" || header.Get("X-Forwarded-For") != tc.forwarded ||
+			header["X_forwarded-Proto"] != nil || header["X-Forwarded_for"] != nil ||
 			header.Get("X-Forwarded-Host") != host || header.Get("X-Forwarded-Proto") != tc.scheme {
 			t.Errorf("%s: upstream got %v", name, header)
 		}
