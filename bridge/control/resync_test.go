@@ -101,6 +101,8 @@ type lasting struct {
 
 func (l *lasting) Disconnect(delivery.Selector, delivery.Disconnect) int {
 	close(l.ending)
+	// Whoever waits for this waits for a mutex, of which nothing tells. A bridge that does not wait is caught by the pause;
+	// one that does is right however long it is.
 	time.Sleep(100 * time.Millisecond)
 	close(l.ended)
 	return 1
